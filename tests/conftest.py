@@ -1,0 +1,89 @@
+"""The walls: a home of its own, a clean git, and a list of the parts that were missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+PARTS = {
+    # part -> (how to see that it is here, the Debian package that brings it)
+    "ip": (lambda: shutil.which("ip") and os.geteuid() == 0, "iproute2 (and root)"),
+    "mount": (lambda: os.geteuid() == 0 and shutil.which("mount"), "mount (and root)"),
+    "git-lfs": (lambda: shutil.which("git-lfs"), "git-lfs"),
+    "awk": (lambda: shutil.which("awk"), "mawk"),
+    "torch": (lambda: _installed("torch"), "the PyPI package torch (not a system part: never a failure)"),
+}
+_missing: dict[str, list[str]] = defaultdict(list)
+
+
+def _installed(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in item.iter_markers("needs"):
+            part = mark.args[0]
+            seen, package = PARTS[part]
+            if not seen():
+                _missing[f"{part}: not here; it comes with {package}"].append(item.nodeid)
+                item.add_marker(pytest.mark.skip(reason=f"needs {part}, which comes with {package}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for reason, tests in sorted(_missing.items()):
+        terminalreporter.write_line(f"skipped {len(tests)} for a missing part: {reason}")
+        for test in tests:
+            terminalreporter.write_line(f"    {test}")
+    if _missing and os.environ.get("MLTRACK_TESTS_NEED_ALL_PARTS"):
+        hard = [reason for reason in _missing if not reason.startswith("torch")]
+        if hard:
+            terminalreporter.write_line("MISSING PARTS: this run must not skip; see `make real-parts`.")
+            terminalreporter._session.exitstatus = 1
+
+
+@pytest.fixture(autouse=True)
+def walls(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """HOME and XDG in a temporary directory, no inherited GIT_* or MLTRACK_*, a fixed git author."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("GIT_", "MLTRACK_")) and name not in ("MLTRACK_TESTS_NEED_ALL_PARTS", "MLTRACK_SOAK"):
+            monkeypatch.delenv(name)
+    uv_cache = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
+    monkeypatch.setenv("UV_CACHE_DIR", uv_cache)
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    (home / ".gitconfig").write_text(
+        "[user]\n\tname = A Tester\n\temail = tester@example.org\n[init]\n\tdefaultBranch = main\n"
+        '[protocol "file"]\n\tallow = always\n[safe]\n\tdirectory = *\n'
+    )
+    return home
+
+
+@pytest.fixture(scope="session")
+def command_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH on which `mltrack` is this checkout's command, and `python` an interpreter without mltrack in it.
+
+    The command is a script of its own in a directory of its own, so that the environment that the tests run in is not
+    on the PATH, as it is not on a user's.
+    """
+    place = tmp_path_factory.mktemp("bin")
+    script = place / "mltrack"
+    # A shebang cannot name an interpreter whose path has a blank or is long; pip writes its scripts in this way too.
+    start = f"#!/bin/sh\n'''exec' \"{sys.executable}\" \"$0\" \"$@\"\n' '''\n"
+    script.write_text(f"{start}from mltrack.__main__ import main\n\nmain()\n")
+    script.chmod(0o755)
+    base = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]
+    for name in ("python", "python3"):
+        (place / name).symlink_to(base)
+    kept = [part for part in os.environ["PATH"].split(os.pathsep) if Path(part) != Path(sys.executable).parent]
+    return os.pathsep.join([str(place), *kept])
