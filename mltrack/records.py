@@ -1,0 +1,356 @@
+"""The nouns: frozen dataclasses, and their JSON.
+
+`Run` has the fields of the machine interface in their order (`docs/reference/machine-interface.md`). A finished run's
+canonical JSON, without what later events may change, is its sealed record; see `docs/reference/format.md`.
+Nothing here reads or writes a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import field, fields, is_dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from mltrack.nouns import noun
+
+SCHEMA = 1
+"""Version of the record format. Fields are added without a new version; a changed meaning needs one."""
+
+ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+ID_LENGTH = 16
+
+T = TypeVar("T")
+
+
+def new_id() -> str:
+    """A run id: 16 characters of random Crockford base 32 (80 bits), lower case."""
+    number = int.from_bytes(os.urandom(10), "big")
+    return "".join(ID_ALPHABET[(number >> shift) & 31] for shift in range(0, 80, 5))
+
+
+def many(of: type) -> Any:
+    """A field that holds a tuple of other records."""
+    return field(default=(), metadata={"of": of})
+
+
+def one(of: type) -> Any:
+    """A field that holds another record, or None."""
+    return field(default=None, metadata={"of": of})
+
+
+@noun
+class LeftOut:
+    """A file that should have been captured and was not."""
+
+    path: str
+    size_bytes: int | None
+    reason: str
+
+
+@noun
+class NestedCode:
+    """A submodule or embedded repository, at `path` below its parent."""
+
+    path: str
+    code: CodeState = field(metadata={"of": "CodeState"})
+
+
+@noun
+class CodeState:
+    """The exact tree that a run saw. `dirty` and `changed` are git's opinion; `tree` and `raw` are ours."""
+
+    commit: str | None = None
+    branch: str | None = None
+    dirty: bool = False
+    snapshot: str | None = None
+    """The commit that holds the exact tree; its parent is `commit`."""
+    tree: str | None = None
+    origin: str | None = None
+    prefix: str = ""
+    """The project's directory below the top of the repository, "" when they are the same."""
+    changed: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = many(LeftOut)
+    packs: tuple[str, ...] = ()
+    """Digests of the git packs in the store that together hold every object of `snapshot` and `commit`."""
+    raw: str | None = None
+    """Digest of the manifest of the files whose bytes differ from their git blob (a filter converts them)."""
+    nested: tuple[NestedCode, ...] = many(NestedCode)
+
+    def all_left_out(self, below: str = "") -> list[LeftOut]:
+        """What was left out here and in nested repositories, with paths from the outermost one."""
+        found = [LeftOut(below + item.path, item.size_bytes, item.reason) for item in self.left_out]
+        return found + [item for one in self.nested for item in one.code.all_left_out(f"{below}{one.path}/")]
+
+
+@noun
+class Image:
+    """A container image."""
+
+    id: str
+    digest: str | None
+    reference: str | None
+
+
+@noun
+class Environment:
+    """The software that a run saw. `digest` leaves out absolute paths, mltrack itself and the host."""
+
+    digest: str | None = None
+    kind: str = "system"
+    python: str | None = None
+    interpreter: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    lockfile: str | None = None
+    image: Image | None = one(Image)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@noun
+class Gpu:
+    name: str
+    memory_bytes: int | None = None
+    driver: str | None = None
+    cuda: str | None = None
+
+
+@noun
+class Hardware:
+    cpu: str | None = None
+    cores: int | None = None
+    memory_bytes: int | None = None
+    gpus: tuple[Gpu, ...] = many(Gpu)
+    os: str | None = None
+    kernel: str | None = None
+    machine: str | None = None
+    """The processor architecture, as `uname -m` says it."""
+    cpu_limit: float | None = None
+    """Processors that the control group allows, where it sets a limit."""
+    memory_limit_bytes: int | None = None
+
+
+@noun
+class Input:
+    """Data that a run read. `digest` is null when it changed while the run used it, or could not be read."""
+
+    path: str
+    kind: str
+    digest: str | None
+    size_bytes: int | None = None
+    files: int | None = None
+    role: str | None = None
+    found: str = "declared"
+    kept: bool = False
+    changed_during_run: bool = False
+    digest_after: str | None = None
+    executable: bool = False
+
+
+@noun
+class Artifact:
+    """A file or directory that a run produced and mltrack keeps."""
+
+    path: str
+    kind: str
+    digest: str
+    size_bytes: int
+    files: int = 1
+    found: str = "observed"
+    executable: bool = False
+
+
+@noun
+class MetricSummary:
+    """What a metric's points come to. NaN counts as a point and is never a minimum or maximum."""
+
+    last: float | str
+    min: float | str
+    max: float | str
+    count: int
+    last_step: int | float | None = None
+
+
+@noun
+class Resources:
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+
+
+@noun
+class Parent:
+    """The run that this one repeats or continues."""
+
+    kind: str
+    run: str
+
+
+@noun
+class Warning:
+    """Something the reader of a run must know. `kind` is a fixed word, `message` a sentence."""
+
+    kind: str
+    message: str
+
+
+@noun
+class Log:
+    """The run's output with its times, in the store."""
+
+    digest: str
+    size_bytes: int
+    truncated: bool = False
+
+
+@noun
+class ArtifactVerdict:
+    path: str
+    grade: str
+    reason: str | None = None
+
+
+@noun
+class MetricVerdict:
+    name: str
+    then: Any
+    now: Any
+    change: float | str | None
+    grade: str
+
+
+@noun
+class Condition:
+    """A circumstance that differs between a run and its reproduction."""
+
+    what: str
+    then: Any
+    now: Any
+
+
+@noun
+class Verdict:
+    """Is the result the same? `grade` is the worst of all items; see `compare/verdict.py`."""
+
+    grade: str
+    of: str
+    artifacts: tuple[ArtifactVerdict, ...] = many(ArtifactVerdict)
+    metrics: tuple[MetricVerdict, ...] = many(MetricVerdict)
+    conditions: tuple[Condition, ...] = many(Condition)
+    phase: str | None = None
+    """Where it stopped, when the grade is "could not run"."""
+    cause: str | None = None
+
+
+@noun
+class Run:
+    """One execution of one command."""
+
+    schema: int
+    id: str
+    name: str | None
+    experiment: str | None
+    status: str
+    command: tuple[str, ...]
+    cwd: str
+    exit_code: int | None = None
+    signal: int | None = None
+    seed: int | None = None
+    created_at: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
+    duration_s: float | None = None
+    user: str | None = None
+    host: str | None = None
+    why: str | None = None
+    tags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    fingerprint: str | None = None
+    code: CodeState = field(default=CodeState(), metadata={"of": CodeState})
+    environment: Environment = field(default_factory=Environment, metadata={"of": Environment})
+    hardware: Hardware = field(default=Hardware(), metadata={"of": Hardware})
+    params: Mapping[str, Any] = field(default_factory=dict)
+    param_sources: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = many(Input)
+    artifacts: tuple[Artifact, ...] = many(Artifact)
+    metrics: Mapping[str, MetricSummary] = field(default_factory=dict, metadata={"of": MetricSummary})
+    series: str | None = None
+    """Digest of the metric points in the store."""
+    log: Log | None = one(Log)
+    resources: Resources = field(default=Resources(), metadata={"of": Resources})
+    parent: Parent | None = one(Parent)
+    verdict: Verdict | None = one(Verdict)
+    warnings: tuple[Warning, ...] = many(Warning)
+    declared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the run was told: `inputs`, `outputs`, `params`, `metrics` patterns; a rerun is told the same."""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """Where the record was written: `replica`, `mltrack` (version), process facts of a run that is still alive."""
+    record_digest: str | None = None
+
+
+EVENT_FIELDS = ("name", "tags", "notes", "verdict")
+"""Fields of a run that events may change later; a sealed record holds their first values."""
+
+UNSEALED = ("record_digest", "verdict")
+"""Fields of the machine interface that are not part of a sealed record."""
+
+
+def to_dict(record: Any) -> Any:
+    """A record as plain dicts and lists, in field order; a `path` that is not UTF-8 gets a `path_b64` beside it."""
+    if is_dataclass(record) and not isinstance(record, type):
+        result: dict[str, Any] = {}
+        for item in fields(record):
+            value = getattr(record, item.name)
+            result[item.name] = to_dict(value)
+            if item.name == "path" and not is_utf8(value):
+                result["path_b64"] = base64.b64encode(os.fsencode(value)).decode()
+            elif item.name == "command" and not all(is_utf8(word) for word in value):
+                result["command_b64"] = [base64.b64encode(os.fsencode(word)).decode() for word in value]
+        return result
+    if isinstance(record, Mapping):
+        return {key: to_dict(value) for key, value in record.items()}
+    if isinstance(record, (tuple, list)):
+        return [to_dict(value) for value in record]
+    return record
+
+
+def from_dict(cls: type[T], data: Mapping[str, Any]) -> T:
+    """The record of class `cls` that `to_dict` wrote. Unknown keys are ignored: they come from a newer mltrack."""
+    plan: tuple[tuple[str, Any], ...] = plan_of(cls)  # type: ignore[arg-type]  # a class is hashable
+    values: dict[str, Any] = {}
+    for name, of in plan:
+        if name in data:
+            value = data[name]
+            values[name] = decode(value, of) if of is not None else tuple(value) if type(value) is list else value
+    if "path_b64" in data:
+        values["path"] = os.fsdecode(base64.b64decode(data["path_b64"]))
+    if "command_b64" in data:
+        values["command"] = tuple(os.fsdecode(base64.b64decode(word)) for word in data["command_b64"])
+    return cls(**values)
+
+
+@cache
+def plan_of(cls: Any) -> tuple[tuple[str, Any], ...]:
+    """Names of a record's fields, and what they hold; asked thousands of times for a list of runs."""
+    return tuple((item.name, item.metadata.get("of")) for item in fields(cls))
+
+
+def decode(value: Any, of: Any) -> Any:
+    if isinstance(of, str):
+        of = globals()[of]
+    if of is not None and isinstance(value, Mapping):
+        if of is MetricSummary:
+            return {name: from_dict(of, summary) for name, summary in value.items()}
+        return from_dict(of, value)
+    if isinstance(value, list):
+        return tuple(from_dict(of, item) if of is not None else item for item in value)
+    return value
+
+
+def is_utf8(text: str) -> bool:
+    """False for text with unpaired surrogates, which Python makes of file names that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
