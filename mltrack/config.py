@@ -1,0 +1,225 @@
+"""Settings, from weakest to strongest: defaults, the user's file, `mltrack.yaml`, `.mltrack/config.yaml`,
+`MLTRACK_CONFIG_*` variables. Flags are laid on top by the operations.
+
+Lists of one layer are added to those of the layer below, single values replace them. An unknown key is an error that
+names the nearest known one. YAML is imported only when a file has a line that is not a comment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import field, replace
+from pathlib import Path
+from typing import Any
+
+from mltrack.errors import ConfigError
+from mltrack.nouns import noun
+
+PROJECT_FILE = "mltrack.yaml"
+CHECKOUT_FILE = "config.yaml"
+VARIABLE_PREFIX = "MLTRACK_CONFIG_"
+
+_UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "g": 1000**3, "gb": 1000**3, "tb": 1000**4}
+_UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+
+
+@noun
+class Tolerance:
+    """How far a metric may be from the recorded one: absolute, or relative to it."""
+
+    abs: float | None = None
+    rel: float | None = None
+
+
+@noun
+class Config:
+    """The settings of one project. Sizes are bytes; paths and patterns are relative to the project's root."""
+
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    metrics_stdout: tuple[str, ...] = ()
+    """Patterns such as "{name}: {value}" that find metrics in the output."""
+    environment_kind: str = "auto"
+    keep_limit: int = 2 * 2**30
+    untracked_limit: int = 10 * 2**20
+    untracked_total: int = 100 * 2**20
+    log_limit: int = 64 * 2**20
+    tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    remotes: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_size(value: Any, key: str) -> int:
+    """`10MiB`, `2 GB`, `1500` -> bytes."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", str(value))
+    if not match or match[2].lower() not in _UNITS:
+        raise ConfigError(f"{key}: {value!r} is not a size.", "Write a number and a unit, such as 10MiB or 2GB.")
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def _texts(value: Any, key: str) -> tuple[str, ...]:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+        raise ConfigError(f"{key}: a list of texts is expected here.", f"For example: {key}: [one, two]")
+    return tuple(items)
+
+
+def _choice(value: Any, key: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{key}: a word is expected here.", f"For example: {key}: auto")
+    return value
+
+
+def _tolerances(value: Any, key: str) -> dict[str, Tolerance]:
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"{key}: a table of metrics is expected here.", f"For example: {key}: {{loss: {{rel: 0.001}}}}"
+        )
+    found = {}
+    for name, limits in value.items():
+        limits = {"abs": limits} if isinstance(limits, (int, float)) else limits
+        if not isinstance(limits, dict) or not limits or set(limits) - {"abs", "rel"}:
+            raise ConfigError(f"{key}.{name}: abs or rel is expected here.", f"For example: {name}: {{abs: 0.005}}")
+        try:
+            found[str(name)] = Tolerance(**{kind: float(limit) for kind, limit in limits.items()})
+        except (TypeError, ValueError):
+            raise ConfigError(f"{key}.{name}: a limit is a number.", f"For example: {name}: {{abs: 0.005}}") from None
+    return found
+
+
+def _remotes(value: Any, key: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(url, str) for url in value.values()):
+        raise ConfigError(
+            f"{key}: a table of names and URLs is expected here.", f"For example: {key}: {{origin: s3://b/p}}"
+        )
+    return {str(name): url for name, url in value.items()}
+
+
+KEYS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "inputs": ("inputs", _texts),
+    "outputs": ("outputs", _texts),
+    "params": ("params", _texts),
+    "metrics": ("metrics", _texts),
+    "environment.kind": ("environment_kind", _choice),
+    "data.keep_limit": ("keep_limit", parse_size),
+    "code.untracked_limit": ("untracked_limit", parse_size),
+    "code.untracked_total": ("untracked_total", parse_size),
+    "log.limit": ("log_limit", parse_size),
+    "verdict.tolerance": ("tolerance", _tolerances),
+    "verdict.ignore": ("ignore", _texts),
+    "remotes": ("remotes", _remotes),
+}
+"""Key in a settings file -> (field of Config, parser)."""
+
+
+def load_config(root: Path, variables: Mapping[str, str]) -> Config:
+    """The settings of the project at `root`. Raises ConfigError with the file and the key."""
+    config = Config()
+    for path in (user_file(variables), root / PROJECT_FILE, root / ".mltrack" / CHECKOUT_FILE):
+        config = merge(config, read_settings(path), str(path.name))
+    return merge(config, from_variables(variables), "the environment")
+
+
+def user_file(variables: Mapping[str, str]) -> Path:
+    home = variables.get("XDG_CONFIG_HOME") or os.path.join(variables.get("HOME", "/nonexistent"), ".config")
+    return Path(home) / "mltrack" / "config.yaml"
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The table in a settings file; empty when there is no file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", "Check its permissions and that it is UTF-8.") from error
+    if all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines()):
+        return {}
+    if text.startswith("{"):
+        import json
+
+        try:
+            return dict(json.loads(text))  # written by `remote add`; the import of yaml would cost 20 ms
+        except ValueError:
+            pass
+    import yaml
+
+    try:
+        table = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{where} is not valid YAML.", str(getattr(error, "problem", error))) from error
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path} does not hold a table of settings.", "Write `key: value` lines.")
+    return table
+
+
+def merge(config: Config, table: Mapping[str, Any], source: str) -> Config:
+    """`config` with a table of settings laid on top."""
+    changes: dict[str, Any] = {}
+    for key, value in _flatten(table, source):
+        name, parse = KEYS[key]
+        if key == "metrics":
+            value, patterns = _split_metrics(value, f"{source}: {key}")
+            changes["metrics_stdout"] = (*config.metrics_stdout, *patterns)
+        parsed = parse(value, f"{source}: {key}")
+        old = getattr(config, name)
+        changes[name] = (
+            (*old, *parsed) if isinstance(old, tuple) else {**old, **parsed} if isinstance(old, Mapping) else parsed
+        )
+    return replace(config, **changes)
+
+
+def _split_metrics(value: Any, key: str) -> tuple[list[Any], list[str]]:
+    items = value if isinstance(value, list) else [value]
+    patterns = [item["stdout"] for item in items if isinstance(item, dict) and set(item) == {"stdout"}]
+    for pattern in patterns:
+        if not isinstance(pattern, str) or "{value}" not in pattern:
+            raise ConfigError(f"{key}: a stdout pattern needs {{value}}.", 'For example: {stdout: "{name}: {value}"}')
+    return [item for item in items if not (isinstance(item, dict) and set(item) == {"stdout"})], patterns
+
+
+def _flatten(table: Mapping[str, Any], source: str) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        if key in KEYS:
+            if value is not None:
+                found.append((key, value))
+        elif any(known.startswith(f"{key}.") for known in KEYS) and isinstance(value, dict):
+            for inner, item in value.items():
+                if f"{key}.{inner}" not in KEYS:
+                    raise unknown_key(f"{key}.{inner}", source)
+                found.append((f"{key}.{inner}", item))
+        else:
+            raise unknown_key(str(key), source)
+    return found
+
+
+def unknown_key(key: str, source: str) -> ConfigError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, KEYS, 1, 0.4)
+    hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(KEYS)}."
+    return ConfigError(f"{source}: there is no setting called {key}.", hint)
+
+
+def from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
+    """`MLTRACK_CONFIG_DATA_KEEP_LIMIT=1GiB` -> {"data.keep_limit": "1GiB"}; lists are comma-separated."""
+    table: dict[str, Any] = {}
+    known = {key.replace(".", "_").upper(): key for key in KEYS}
+    for name, value in variables.items():
+        if not name.startswith(VARIABLE_PREFIX):
+            continue
+        short = name[len(VARIABLE_PREFIX) :]
+        if short not in known:
+            raise unknown_key(short.lower(), f"the variable {name}")
+        key = known[short]
+        if KEYS[key][1] in (_tolerances, _remotes):
+            raise ConfigError(f"{name} cannot be set by a variable.", f"Set {key} in {PROJECT_FILE}.")
+        table[key] = value.split(",") if KEYS[key][1] is _texts else value
+    return table
