@@ -1,0 +1,240 @@
+"""Metrics that a command wrote: its metrics files, and the journals that it appended to while it ran.
+
+Only numbers are metrics: text, lists of lists and nulls are skipped, a bool counts as 1 or 0, and the names of NaN and
+the infinities are numbers. Nothing here summarises or stores; see `series.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from mltrack.formats.documents import broken_file, decode, flatten, parse_document, read_bytes
+from mltrack.formats.yaml_nodes import Broken
+from mltrack.nouns import noun
+from mltrack.patterns import lazy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+STEPS = ("step", "global_step", "iteration", "iter", "epoch")
+"""Names of a row's step, the finest first; what a row has besides its step stays a metric."""
+
+_ODD = {
+    "nan": float("nan"),
+    "inf": float("inf"),
+    "infinity": float("inf"),
+    "-inf": float("-inf"),
+    "-infinity": float("-inf"),
+    "+inf": float("inf"),
+    "+infinity": float("inf"),
+}
+_NUMBER = lazy(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+
+
+@noun
+class Point:
+    """One value of one metric."""
+
+    name: str
+    value: float
+    step: int | float | None = None
+    at: float | None = None
+    """Seconds since 1970, where known."""
+
+
+def number(value: Any) -> float | None:
+    """The value as a metric, or None if it is no number."""
+    if isinstance(value, str):
+        return _ODD.get(value.lower())
+    if not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def read_metrics(path: Path) -> list[Point]:
+    """The points of a metrics file, by its suffix: JSON, JSONL, YAML, TOML, CSV or TSV.
+
+    Names of nested values are joined by dots. A list of numbers is a series with its index as step. A list of mappings,
+    a JSONL file and a CSV file are rows, whose step is one of STEPS, else the row's index (none where there is only one
+    row). A JSONL line that is torn is skipped if it is the last. Raises UsageError that names the file and the line.
+    """
+    data = read_bytes(path)
+    suffix = path.suffix.lower()
+    try:
+        if suffix in (".jsonl", ".ndjson"):
+            return list(_row_points(_json_rows(data)))
+        if suffix in (".csv", ".tsv"):
+            return list(_row_points(_csv_rows(data, suffix)))
+    except Broken as error:
+        raise broken_file(path, error) from error
+    values = parse_document(path, data)
+    return list(_document_points(values if isinstance(values, (dict, list)) else {}, ""))
+
+
+def _document_points(value: Any, name: str) -> Iterator[Point]:
+    """The points of a document below a name."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _document_points(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        rows = [item for item in value if isinstance(item, dict)]
+        if rows:
+            prefix = f"{name}." if name else ""
+            yield from _row_points({f"{prefix}{key}": item for key, item in flatten(row).items()} for row in rows)
+        else:
+            found = ((step, number(item)) for step, item in enumerate(value))
+            yield from (Point(name or "value", item, step) for step, item in found if item is not None)
+    else:
+        found_value = number(value)
+        if found_value is not None:
+            yield Point(name, found_value)
+
+
+def _row_points(rows: Iterable[dict[str, Any]]) -> Iterator[Point]:
+    """The points of rows of flat names; the step is a column, else the row's index, else none for a lone row."""
+    rows = list(rows)
+    for index, row in enumerate(rows):
+        step_name = _step_name(row)
+        step = _step(row[step_name]) if step_name else index if len(rows) > 1 else None
+        for name, item in row.items():
+            value = None if name == step_name else number(item)
+            if value is not None:
+                yield Point(name, value, step)
+
+
+def _step_name(row: dict[str, Any]) -> str | None:
+    """The name of the row's step, whose last part is one of STEPS."""
+    by_last = {name.rpartition(".")[2].lower(): name for name in reversed(row) if _step(row[name]) is not None}
+    return next((by_last[word] for word in STEPS if word in by_last), None)
+
+
+def _step(value: Any) -> int | float | None:
+    """A step: a finite number, an int where it is whole."""
+    if type(value) is int:
+        return value
+    found = None if isinstance(value, (bool, str)) else _finite(value)
+    return int(found) if found is not None and found == int(found) else found
+
+
+def _finite(value: Any) -> float | None:
+    found = number(value)
+    return None if found is None or found - found != 0 else found
+
+
+def _json_rows(data: bytes) -> Iterator[dict[str, Any]]:
+    lines = decode(data).split("\n")
+    last = max((index for index, line in enumerate(lines) if line.strip()), default=-1)
+    for index, line in enumerate(lines[: last + 1]):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if index == last:
+                return
+            raise Broken("the line is not JSON", index + 1) from error
+        if isinstance(row, dict):
+            yield flatten(row)
+
+
+def _csv_rows(data: bytes, suffix: str) -> Iterator[dict[str, Any]]:
+    import csv
+    import io
+
+    text = decode(data)
+    first = text.partition("\n")[0]
+    delimiter = "\t" if suffix == ".tsv" else max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    names: list[str] | None = None
+    try:
+        for row in reader:
+            if names is None:
+                if not row:
+                    continue
+                names = [cell.strip().lstrip("#").strip() for cell in row]
+                if any(_cell(cell) is None for cell in names):
+                    continue
+                names = [f"column{index + 1}" for index in range(len(names))]  # no header
+            cells = zip(names, map(_cell, row), strict=False)
+            values = {name: cell for name, cell in cells if cell is not None and name}
+            if values:
+                yield values
+    except csv.Error as error:
+        raise Broken(str(error), reader.line_num) from error
+
+
+def _cell(text: str) -> int | float | None:
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    return {"true": 1.0, "false": 0.0}.get(text.lower(), _ODD.get(text.lower()))
+
+
+class Journal(Iterator[Point]):
+    """The points of a journal, read as they are asked for."""
+
+    junk: int
+    """Lines met so far that were no JSON object, a torn last line included."""
+
+    def __init__(self, path: Path) -> None:
+        self.junk = 0
+        self._points = self._read(path)
+
+    def __next__(self) -> Point:
+        return next(self._points)
+
+    def _read(self, path: Path) -> Iterator[Point]:
+        for row in _journal_rows(path, self):
+            step, at = _step(row.pop("step", None)), _finite(row.pop("t", None))
+            if "time" in row:
+                time = _finite(row.pop("time"))
+                at = time if at is None else at
+            for name, item in row.items():
+                if type(item) is float:  # nearly all of a long journal
+                    yield Point(name, item, step, at)
+                    continue
+                for inner, leaf in flatten({name: item}).items():
+                    value = number(leaf)
+                    if value is not None:
+                        yield Point(inner, value, step, at)
+
+
+def read_journal(path: Path) -> Journal:
+    """The points of `$MLTRACK_METRICS`: JSON lines `{"step": 3, "t": 1700000000.1, "loss": 0.1}`.
+
+    `step`, and `t` or `time` (seconds since 1970), are reserved. A missing file has no points. Nothing that stands in
+    the file raises: what cannot be read is counted in the journal's `junk`.
+    """
+    return Journal(path)
+
+
+def read_params_journal(path: Path) -> dict[str, Any]:
+    """The params of `$MLTRACK_PARAMS`, flattened: JSON lines of names and values, of which the last counts."""
+    params: dict[str, Any] = {}
+    for row in _journal_rows(path, Journal(path)):
+        params.update(flatten(row))
+    return params
+
+
+def _journal_rows(path: Path, journal: Journal) -> Iterator[dict[str, Any]]:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = None
+            if isinstance(row, dict):
+                yield row
+            elif line.strip():
+                journal.junk += 1
