@@ -1,0 +1,189 @@
+"""stat.db: the digest that a file had when its stat fields were these. Losing it costs hashing, never a truth.
+
+A row is final, and kept at all, only if the file had been left alone well before it was hashed, by the filesystem's
+own clock: a later write then changes a stat field for certain. Two filesystems break that, and are never cached: in
+memory a second write through mmap leaves all fields as they are, and over a network they may be old.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mltrack.digest import from_raw, to_raw
+from mltrack.store.disk import refused, remove, temporary_beside
+
+if TYPE_CHECKING:
+    import sqlite3
+
+QUIET_NS = 60 * 10**9
+"""How long a file must have been left alone. Writes through mmap are seen at the latest when the kernel has written the
+page back, some 35 s later; FAT counts in steps of 2 s."""
+
+UNTRUSTED = {"tmpfs", "ramfs", "hugetlbfs", "nfs", "nfs4", "cifs", "smb3", "9p", "lustre", "ceph", "afs", "gpfs"}
+"""Filesystems (and all `fuse` ones) whose stat fields prove nothing."""
+
+STAT = struct.Struct("<QQqqq")
+VERSION = 1
+TIMEOUT_S = 10
+
+
+class StatKey(NamedTuple):
+    """What `stat` says that changes when a file does."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+def stat_key(found: os.stat_result) -> StatKey:
+    return StatKey(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+class StatCache:
+    """The open cache. Paths are absolute, as bytes. Not for use by two threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._database = _connect(path)
+        self._waiting: dict[bytes, tuple[bytes, bytes] | None] = {}
+        self._trusted: dict[int, bool] = {}
+
+    @classmethod
+    def open(cls, path: Path) -> StatCache:
+        """The cache at `path`, made if it is absent; an unreadable one is thrown away."""
+        return cls(path)
+
+    def now_ns(self) -> int:
+        """The filesystem's own clock: the time it gives to a file that is made now. To be read before hashing."""
+        probe = temporary_beside(self.path)
+        try:
+            handle = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                return os.fstat(handle).st_mtime_ns
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise refused(self.path, error) from error
+        finally:
+            remove(probe)
+
+    def lookup(self, path: bytes, key: StatKey) -> str | None:
+        """The digest of the file, if these are the fields it was finally recorded with."""
+        if path in self._waiting:
+            row = self._waiting[path]
+        else:
+            rows = self._database.execute("SELECT path, stat, digest, checksum FROM files WHERE path = ?", (path,))
+            row = _sound(rows.fetchall()).get(path)
+        return from_raw(row[1]) if row is not None and row[0] == STAT.pack(*key) else None
+
+    def lookup_below(self, directory: bytes) -> dict[bytes, tuple[bytes, bytes]]:
+        """All that is recorded below a directory: path -> (fields as `STAT.pack(*key)`, raw digest)."""
+        start = directory.rstrip(b"/") + b"/"
+        rows = self._database.execute(
+            "SELECT path, stat, digest, checksum FROM files WHERE path >= ? AND path < ?", (start, start[:-1] + b"0")
+        )
+        found = _sound(rows.fetchall())
+        for path, row in self._waiting.items():
+            if path.startswith(start):
+                found.pop(path, None)
+                if row is not None:
+                    found[path] = row
+        return found
+
+    def record(self, path: bytes, key: StatKey, digest: str, when_ns: int) -> None:
+        """Remember the digest of a file that had these fields before and after hashing began at `when_ns`.
+
+        `when_ns` is from `now_ns`. If the file was touched shortly before, nothing is remembered.
+        """
+        quiet = when_ns - max(key.mtime_ns, key.ctime_ns) >= QUIET_NS
+        if quiet and self._trusts(key.device):
+            self._waiting[path] = (STAT.pack(*key), to_raw(digest))
+        else:
+            self._waiting[path] = None
+
+    def flush(self) -> None:
+        """Write what was recorded, in one transaction. A cache that cannot be written is no failure."""
+        import sqlite3
+
+        kept = [(path, *row, _checksum(path, *row)) for path, row in sorted(self._waiting.items()) if row is not None]
+        dropped = [(path,) for path, row in self._waiting.items() if row is None]
+        self._waiting = {}
+        try:
+            with self._database:
+                self._database.executemany("DELETE FROM files WHERE path = ?", dropped)
+                self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", kept)
+        except sqlite3.OperationalError:
+            return
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _trusts(self, device: int) -> bool:
+        if device not in self._trusted:
+            kind = filesystem_of(device)
+            self._trusted[device] = kind not in UNTRUSTED and not kind.startswith("fuse")
+        return self._trusted[device]
+
+
+def filesystem_of(device: int) -> str:
+    """The type of the mounted filesystem with that device number, as the kernel calls it; empty if it is not told."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+    except OSError:
+        return ""
+    for line in mounts.splitlines():
+        words = line.split(" ")
+        if words[2] == number:
+            return words[words.index("-") + 1]
+    return ""
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    import sqlite3
+
+    try:
+        return _prepare(path)
+    except sqlite3.OperationalError as error:
+        raise refused(path, OSError(None, str(error))) from error
+    except sqlite3.DatabaseError:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return _prepare(path)
+
+
+def _prepare(path: Path) -> sqlite3.Connection:
+    import sqlite3
+
+    database = sqlite3.connect(path, timeout=TIMEOUT_S, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            with database:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute("DROP TABLE IF EXISTS files")
+                database.execute(
+                    "CREATE TABLE files (path BLOB PRIMARY KEY, stat BLOB NOT NULL, digest BLOB NOT NULL,"
+                    " checksum INTEGER NOT NULL) WITHOUT ROWID"
+                )
+                database.execute(f"PRAGMA user_version = {VERSION}")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _sound(rows: list[tuple[bytes, bytes, bytes, int]]) -> dict[bytes, tuple[bytes, bytes]]:
+    """Those rows whose checksum holds."""
+    return {path: (stat, digest) for path, stat, digest, checksum in rows if checksum == _checksum(path, stat, digest)}
+
+
+def _checksum(path: bytes, stat: bytes, digest: bytes) -> int:
+    return zlib.crc32(digest, zlib.crc32(stat, zlib.crc32(path)))
