@@ -1,0 +1,214 @@
+"""What a probe answered -> the distributions that were installed, and where each came from.
+
+Pure but for resolving symbolic links. Knows the words of the packaging standards (direct_url.json, INSTALLER) and
+keeps credentials and absolute paths out of what it hands on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mltrack.nouns import noun
+from mltrack.patterns import lazy
+
+OURS = "mltrack-ledger"
+"""The distribution of mltrack itself, which is no part of a run's environment."""
+
+BY_HAND = ("pip", "uv", "poetry", "pdm", "conda", "installer", "hatch")
+"""INSTALLER words of programs that a user runs; another word, or none, below /usr/lib is the operating system's."""
+
+SECRET_QUERY = lazy(r"(token|key|sig|signature|secret|pass|password|pwd|auth|credential|expires|policy)", re.I)
+
+NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+VERSION = r"[A-Za-z0-9][A-Za-z0-9.!+_-]*"
+"""What may stand in a lock; anything else in metadata is damage or mischief."""
+
+UNKNOWN = "unknown"
+"""The version of a distribution whose metadata does not say."""
+
+
+@noun
+class Distribution:
+    """One installed distribution. `source` says where it can be had again:
+
+    index (a package index, by version), url (an archive by its URL), vcs (a repository at a commit), file (a local
+    archive that no index is known to have), project (a directory of the project), outside (a directory elsewhere),
+    path (not installed: found on PYTHONPATH), system (installed by the operating system), conda (by conda).
+    """
+
+    name: str
+    version: str
+    source: str
+    url: str | None = None
+    """For `url` and `vcs`, without credentials; for `file`, the archive's name."""
+    sha256: str | None = None
+    place: str | None = None
+    """For `project`: relative to the project's root."""
+    is_editable: bool = False
+
+
+@noun
+class Installed:
+    """The distributions of one interpreter, sorted by name, and what is strange about them."""
+
+    distributions: tuple[Distribution, ...]
+    local_sources: tuple[str, ...]
+    nameless: tuple[str, ...]
+    """Directories that should describe a distribution and do not."""
+    doubled: tuple[str, ...]
+    """Names that are there with two versions in one directory."""
+
+
+@noun
+class Context:
+    """What one must know to tell where a distribution came from."""
+
+    project: Path
+    linked: frozenset[str]
+    """Directories that `setup.py develop` put on the path."""
+    homely: frozenset[str]
+    """Directories of the interpreter, its environment and the user; what lies elsewhere was not installed."""
+
+
+def normalise(name: str) -> str:
+    """A distribution's name as the standards compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def read_answer(answer: Mapping[str, Any], project: Path) -> Installed:
+    """The distributions that a probe saw; of several with one name, the one that is imported."""
+    chosen: dict[str, Mapping[str, Any]] = {}
+    nameless, doubled = [], set()
+    for found in answer["distributions"]:
+        name = normalise(found["name"])
+        if not found["metadata"] or not re.fullmatch(VERSION, found["version"]) or not re.fullmatch(NAME, name):
+            nameless.append(name)
+        if not re.fullmatch(NAME, name):
+            continue
+        if name in chosen:
+            if found["place"] == chosen[name]["place"] and found["version"] != chosen[name]["version"]:
+                doubled.add(name)
+            chosen[name] = better(chosen[name], found)
+        else:
+            chosen[name] = found
+    chosen.pop(OURS, None)
+    context = Context(project, frozenset(answer["linked"]), homely_places(answer))
+    sources = {source for found in chosen.values() if (source := local_source(found, context.linked))}
+    return Installed(
+        tuple(describe(name, found, context) for name, found in sorted(chosen.items())),
+        tuple(sorted(sources)),
+        tuple(name for name in nameless if name != OURS),
+        tuple(sorted(doubled - {OURS})),
+    )
+
+
+def better(first: Mapping[str, Any], second: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Which of two distributions of one name counts: in one directory the newer (the older is a leftover), in two the
+    earlier on the path, unless the later one says that it is the editable install that put the earlier one there."""
+    if first["place"] == second["place"]:
+        return second if second["mtime"] > first["mtime"] else first
+    return second if (second["direct_url"] or {}).get("dir_info", {}).get("editable") else first
+
+
+def local_source(found: Mapping[str, Any], linked: Iterable[str]) -> str | None:
+    """The directory that a distribution is installed from, if it is one of this machine."""
+    direct = found["direct_url"]
+    if direct and "dir_info" in direct:
+        return file_path(direct["url"])
+    return found["place"] if not direct and found["place"] in linked else None
+
+
+def homely_places(answer: Mapping[str, Any]) -> frozenset[str]:
+    """The directories that belong to the interpreter, its environment or the user, of those with distributions."""
+    homes = [home for home in (answer["prefix"], answer["base_prefix"], answer["user_site"]) if home]
+    places = {found["place"] for found in answer["distributions"]}
+    return frozenset(place for place in places if any(is_below(place, home) for home in homes))
+
+
+def describe(name: str, found: Mapping[str, Any], context: Context) -> Distribution:
+    """One distribution of a probe's answer."""
+    version, direct = found["version"] or UNKNOWN, found["direct_url"]
+    version = version if re.fullmatch(VERSION, version) else UNKNOWN
+    directory = local_source(found, context.linked)
+    if directory is not None:
+        place = place_within(directory, context.project)
+        is_editable = not direct or bool(direct["dir_info"].get("editable"))
+        return Distribution(name, version, "outside" if place is None else "project", None, None, place, is_editable)
+    if direct:
+        return from_url(name, version, direct)
+    return Distribution(name, version, plain_source(found, context.homely))
+
+
+def plain_source(found: Mapping[str, Any], homely: frozenset[str]) -> str:
+    """The source of a distribution without a direct URL, by where it lies and who put it there."""
+    place, installer = found["place"], found["installer"]
+    if place.startswith("/usr/lib") and installer not in BY_HAND:
+        return "system"
+    if installer == "conda":
+        return "conda"
+    return "index" if place in homely else "path"
+
+
+def from_url(name: str, version: str, direct: Mapping[str, Any]) -> Distribution:
+    """A distribution whose installer was given a URL (PEP 610)."""
+    from urllib.parse import quote
+
+    url = without_credentials(direct["url"])
+    below = f"#subdirectory={quote(direct['subdirectory'])}" if direct.get("subdirectory") else ""
+    if "vcs_info" in direct:
+        if not re.match(r"(https?|ssh|git)://", url):
+            return Distribution(name, version, "outside")
+        info = direct["vcs_info"]
+        return Distribution(name, version, "vcs", f"{info['vcs']}+{url}@{info['commit_id']}{below}")
+    sha256 = archive_sha256(direct.get("archive_info", {}))
+    if url.startswith("file:"):
+        return Distribution(name, version, "file", Path(file_path(url)).name, sha256)
+    if not re.match(r"https?://", url):
+        return Distribution(name, version, "outside")
+    return Distribution(name, version, "url", url + below, sha256)
+
+
+def archive_sha256(info: Mapping[str, Any]) -> str | None:
+    """The hash of an archive, in the newer or the older spelling of PEP 610."""
+    found = (info.get("hashes") or {}).get("sha256") or str(info.get("hash") or "").removeprefix("sha256=")
+    return found if re.fullmatch(r"[0-9a-f]{64}", found or "") else None
+
+
+def without_credentials(url: str) -> str:
+    """A URL without password, user (but for `git@`, which is no secret) and the parts of its query that look secret.
+
+    What a lock gives a meaning of its own to, blanks and `$`, is written in per cents.
+    """
+    from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    netloc = f"git@{host}" if user.partition(":")[0] == "git" and "ssh" in parts.scheme else host
+    query = parts.query
+    if SECRET_QUERY.search(query):
+        query = urlencode([item for item in parse_qsl(query) if not SECRET_QUERY.search(item[0])])
+    return quote(urlunsplit((parts.scheme, netloc, parts.path, query, "")), safe="%/:=&?~#+!,;'@()*[]")
+
+
+def file_path(url: str) -> str:
+    """The path that a `file:` URL names."""
+    from urllib.parse import unquote, urlsplit
+
+    return os.fsdecode(unquote(urlsplit(url).path, errors="surrogateescape"))
+
+
+def is_below(path: str, root: str) -> bool:
+    """Is this path the root or below it, links resolved?"""
+    place, top = os.path.realpath(path), os.path.realpath(root)
+    return place == top or place.startswith(top.rstrip("/") + "/")
+
+
+def place_within(path: str, project: Path) -> str | None:
+    """A directory relative to the project's root, or None if it is not below it."""
+    if not is_below(path, str(project)):
+        return None
+    return Path(os.path.realpath(path)).relative_to(os.path.realpath(project)).as_posix()
