@@ -1,0 +1,50 @@
+"""Executors: how a command is started and seen through to its end. A family; `local.py` is a process on this machine.
+
+An executor is a module with `execute(command, rundir, beside) -> Outcome` and `stop(facts, rundir, grace_s) -> bool`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mltrack.nouns import noun
+
+
+@noun
+class Command:
+    """A command to be run."""
+
+    argv: tuple[str, ...]
+    cwd: Path
+    environment: Mapping[str, str]
+    """The whole environment of the command; nothing is added to it."""
+    log_limit_bytes: int
+    redact: Callable[[bytes], bytes]
+    """Takes a line of output, gives what may be kept of it. Called in the order of the lines, in another process."""
+    quiet: bool = False
+    """Do not show the output; it is logged all the same."""
+
+
+@noun
+class Outcome:
+    """How a command ended."""
+
+    exit_code: int | None
+    """None when a signal ended it, or when it is not known."""
+    signal: int | None
+    status: str
+    """finished, failed or interrupted; lost when its keeper was killed, so that nobody could see how it ended."""
+    started_at: float
+    """Unix seconds."""
+    finished_at: float
+    duration_s: float
+    """Measured by a clock that is never set."""
+    peak_memory_bytes: int | None = None
+    """The largest resident set of the command and of those of its children that it waited for."""
+    cpu_seconds: float | None = None
+    log_size_bytes: int = 0
+    log_truncated: bool = False
+    log_error: str | None = None
+    output_error: str | None = None
+    """Why output could not be passed on to standard output or error in full, other than that its reader left."""
