@@ -1,0 +1,210 @@
+"""A run and its repetition -> a graded verdict with its reasons. Pure.
+
+Artifacts are compared by path and digest on both sides: missing, extra and renamed ones count. Of a metric the last
+value and the number of points are compared; its minimum and maximum follow from points that are not at hand here.
+The worst item gives the grade.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from mltrack.compare.changes import Change, content, difference, metric_number, of_files, same_number
+from mltrack.compare.differences import diff_runs
+from mltrack.nouns import noun
+from mltrack.records import (
+    Artifact,
+    ArtifactVerdict,
+    Condition,
+    Input,
+    MetricSummary,
+    MetricVerdict,
+    Run,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from mltrack.config import Tolerance
+
+IDENTICAL = "identical"
+EQUIVALENT = "equivalent"
+WITHIN_TOLERANCE = "within tolerance"
+WITHIN_NOISE = "within noise"
+DIFFERENT = "different"
+NOTHING_TO_COMPARE = "nothing to compare"
+COULD_NOT_RUN = "could not run"
+
+GRADES = (IDENTICAL, EQUIVALENT, WITHIN_TOLERANCE, WITHIN_NOISE, DIFFERENT, NOTHING_TO_COMPARE, COULD_NOT_RUN)
+"""All grades, the best first."""
+
+
+@noun
+class Rules:
+    """What a project asks of a verdict.
+
+    `tolerance`: metric pattern -> Tolerance; an exact name wins, else the first pattern that fits. `ignore`: patterns
+    of metric names and artifact paths that are left out. `metric_files`: patterns of files declared as metrics; they
+    are compared as metrics, not as artifacts.
+    """
+
+    tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    metric_files: tuple[str, ...] = ()
+
+
+def is_success(grade: str) -> bool:
+    """Does a reproduction with this grade hold?"""
+    return grade in GRADES[: GRADES.index(DIFFERENT)]
+
+
+def could_not_run(of: str, phase: str, cause: str) -> Verdict:
+    """The verdict on a reproduction of the run `of` that stopped in `phase` because of `cause`."""
+    return Verdict(grade=COULD_NOT_RUN, of=of, phase=phase, cause=cause)
+
+
+def judge(then: Run, now: Run, rules: Rules) -> Verdict:
+    """Is the result of `now` that of `then`?"""
+    artifacts = judge_artifacts(then, now, rules)
+    metrics = judge_metrics(then.metrics, now.metrics, rules)
+    outcome = outcome_conditions(then, now)
+    grades = [item.grade for item in artifacts] + [item.grade for item in metrics] + [DIFFERENT for _ in outcome]
+    return Verdict(
+        grade=max(grades, key=GRADES.index) if grades else NOTHING_TO_COMPARE,
+        of=then.id,
+        artifacts=tuple(artifacts),
+        metrics=tuple(metrics),
+        conditions=tuple(outcome + conditions(then, now)),
+    )
+
+
+def outcome_conditions(then: Run, now: Run) -> list[Condition]:
+    """How it ended, if that differs; how a run ended whose supervisor was lost is not known."""
+    if then.status in ("lost", "running"):
+        return []
+    pairs = ((name, getattr(then, name), getattr(now, name)) for name in ("status", "exit_code", "signal"))
+    return [Condition(name, before, after) for name, before, after in pairs if before != after]
+
+
+def judge_artifacts(then: Run, now: Run, rules: Rules) -> list[ArtifactVerdict]:
+    """One verdict a path, those that differ first."""
+    skipped = rules.ignore + (rules.metric_files if then.metrics or now.metrics else ())
+    before = [item for item in then.artifacts if not is_covered(item.path, skipped)]
+    after = [item for item in now.artifacts if not is_covered(item.path, skipped)]
+    changes = of_files(before, after)
+    changed = {change.what for change in changes}
+    same = sorted({item.path for item in before} & {item.path for item in after} - changed)
+    return [judge_file(change) for change in changes] + [ArtifactVerdict(path, IDENTICAL) for path in same]
+
+
+def judge_file(change: Change) -> ArtifactVerdict:
+    """The verdict on an artifact that is not the same on both sides."""
+    a, b = change.a, change.b
+    if change.kind == "removed":
+        return ArtifactVerdict(change.what, DIFFERENT, "missing: the new run did not write it")
+    if change.kind == "added":
+        return ArtifactVerdict(change.what, DIFFERENT, "extra: the recorded run did not write it")
+    if change.kind == "renamed":
+        return ArtifactVerdict(change.what, DIFFERENT, f"renamed: the same bytes are now at {b.path}")
+    if a.kind != b.kind:
+        return ArtifactVerdict(change.what, DIFFERENT, f"was a {a.kind}, is a {b.kind}")
+    if content(a)[:2] == content(b)[:2]:
+        return ArtifactVerdict(change.what, EQUIVALENT, "the same bytes, but the executable bit differs")
+    return ArtifactVerdict(change.what, DIFFERENT, sizes(a, b))
+
+
+def sizes(a: Artifact, b: Artifact) -> str:
+    if a.kind == "directory" and a.files != b.files:
+        return f"different content: {a.files:,} files then, {b.files:,} now"
+    if a.size_bytes != b.size_bytes:
+        return f"different bytes: {a.size_bytes:,} then, {b.size_bytes:,} now"
+    return f"different bytes, the same size ({a.size_bytes:,})"
+
+
+def judge_metrics(
+    then: Mapping[str, MetricSummary], now: Mapping[str, MetricSummary], rules: Rules
+) -> list[MetricVerdict]:
+    """One verdict a metric, and one more, `<name> (points)`, where the number of points differs."""
+    found: list[MetricVerdict] = []
+    for name in sorted(then.keys() | now.keys()):
+        if is_covered(name, rules.ignore):
+            continue
+        a, b = then.get(name), now.get(name)
+        if a is None or b is None:
+            found.append(MetricVerdict(name, a and a.last, b and b.last, None, DIFFERENT))
+            continue
+        found.append(judge_number(name, a.last, b.last, rules))
+        if a.count != b.count:
+            found.append(judge_number(f"{name} (points)", a.count, b.count, rules))
+    return sorted(found, key=lambda item: item.grade == IDENTICAL)
+
+
+def judge_number(name: str, then: Any, now: Any, rules: Rules) -> MetricVerdict:
+    before, after = metric_number(then), metric_number(now)
+    change = difference(before, after)
+    if same_number(before, after):
+        grade = IDENTICAL
+    elif is_within(before, change, find_tolerance(name, rules.tolerance)):
+        grade = WITHIN_TOLERANCE
+    else:
+        grade = DIFFERENT
+    return MetricVerdict(name, then, now, change, grade)
+
+
+def find_tolerance(name: str, tolerances: Mapping[str, Tolerance]) -> Tolerance | None:
+    """The tolerance of exactly this name, else of the first pattern that fits it."""
+    if name in tolerances:
+        return tolerances[name]
+    return next((limit for pattern, limit in tolerances.items() if fnmatchcase(name, pattern)), None)
+
+
+def is_within(then: float | None, change: float | None, tolerance: Tolerance | None) -> bool:
+    """Is a change at most the absolute limit, or the relative one times the recorded value, whichever is wider?"""
+    if tolerance is None or then is None or change is None:
+        return False
+    limit = max(tolerance.abs or 0.0, (tolerance.rel or 0.0) * abs(then))
+    # 0.3 - 0.2 is a hair more than 0.1; a limit of 0.1 is meant to allow it.
+    return abs(change) <= limit or math.isclose(abs(change), limit, rel_tol=1e-9)
+
+
+def is_covered(name: str, patterns: Sequence[str]) -> bool:
+    """Does a pattern name this metric or path, or (ending in a slash) a directory above it?"""
+    return any(
+        name == pattern or fnmatchcase(name, pattern) or (pattern.endswith("/") and name.startswith(pattern))
+        for pattern in patterns
+    )
+
+
+def conditions(then: Run, now: Run) -> list[Condition]:
+    """The circumstances that differ: software, hardware, and anything the repetition should have restored."""
+    found = diff_runs(then, now)
+    told = [as_condition(change) for change in found.environment if change.what not in ("lockfile", "digest")]
+    told += [as_condition(change) for change in found.hardware if not change.what.endswith("memory_bytes")]
+    told += [Condition("mltrack", item.a, item.b) for item in found.informative if item.what == "origin.mltrack"]
+    told += [as_condition(change, "code.") for change in found.code if change.what.endswith(("tree", "raw"))]
+    told += [as_condition(change, "inputs.") for change in found.inputs]
+    told += [as_condition(change, "params.") for change in found.params]
+    told += [as_condition(change) for change in found.command if not is_same_program_elsewhere(change)]
+    return told
+
+
+def as_condition(change: Change, prefix: str = "") -> Condition:
+    return Condition(prefix + change.what, identity(change.a), identity(change.b))
+
+
+def identity(value: Any) -> Any:
+    return value.digest if isinstance(value, Input) else value
+
+
+def is_same_program_elsewhere(change: Change) -> bool:
+    """A repetition starts the same program from its own environment: another directory, the same name."""
+    if change.what != "command" or not change.a or not change.b:
+        return False
+    return [base_name(change.a), *change.a[1:]] == [base_name(change.b), *change.b[1:]]
+
+
+def base_name(words: Sequence[str]) -> str:
+    return words[0].rsplit("/", 1)[-1]

@@ -1,0 +1,231 @@
+"""One run, told as a story: how it ended, what it was, what it depended on, what came of it, what to do next.
+
+A section without content is silent; what was left out or went wrong stands near the top.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from mltrack.records import Artifact, CodeState, Environment, Gpu, Hardware, Input, Run
+from mltrack.views.columns import STATUS
+from mltrack.views.notices import left_out_page, warnings_page
+from mltrack.views.page import Cell, Grid, Page
+from mltrack.views.text import (
+    ago,
+    clock_time,
+    command_line,
+    count,
+    duration,
+    number,
+    scalar,
+    short_digest,
+    short_id,
+    size,
+)
+from mltrack.views.verdict import heads, verdict_page
+
+MOST = 40
+"""A terminal shows at most this many params, metrics, inputs or artifacts; a pipe and --json have them all."""
+MOST_CHANGED = 8
+MORE = "... and {} more; --json has them all"
+
+
+def run_page(run: Run, now: float | None = None) -> Page:
+    """The page of one run; `now` is in seconds since 1970, for ages."""
+    page = Page()
+    headline(page, run, time.time() if now is None else now)
+    for notices in (left_out_page(run.code.all_left_out()), warnings_page(run.warnings)):
+        if notices.blocks:
+            page.blank()
+            page.add(notices.blocks)
+    if run.verdict:
+        page.heading("Verdict")
+        page.add(verdict_page(run.verdict).blocks)
+    surroundings(page, run)
+    data(page, run)
+    next_steps(page, run)
+    return page
+
+
+def headline(page: Page, run: Run, now: float) -> None:
+    glyph, style = STATUS.get(run.status, ("?", ""))
+    page.line((f"{glyph} ", style), *(((run.name, "bold"), "  ") if run.name else ()), (run.id, "yellow"))
+    page.line("  ", (ending(run), style), f", {when(run, now)}{by(run)}.")
+    page.blank()
+    page.line(("  $ ", "dim"), (command_line(run.command), "bold"))
+    page.blank()
+    for label, text in descriptions(run):
+        if text:
+            page.field(label, text)
+    for note in run.notes:
+        page.field("Note", note)
+
+
+def ending(run: Run) -> str:
+    """`Finished in 1 min 20 s`, `Failed with exit code 2 after 3.1 s`."""
+    took = "" if run.duration_s is None else duration(run.duration_s)
+    if run.status == "finished":
+        return f"Finished in {took}" if took else "Finished"
+    word = {"lost": "Lost: its end was not seen"}.get(run.status, run.status.capitalize())
+    how = f" by signal {run.signal}" if run.signal else ""
+    if run.status == "failed" and not how and run.exit_code is not None:
+        how = f" with exit code {run.exit_code}"
+    return f"{word}{how}{f' after {took}' if took else ''}"
+
+
+def when(run: Run, now: float) -> str:
+    moment = run.started_at or run.created_at
+    return f"started {ago(moment, now)} ({clock_time(moment)})"
+
+
+def by(run: Run) -> str:
+    return (f" by {run.user}" if run.user else "") + (f" on {run.host}" if run.host else "")
+
+
+def descriptions(run: Run) -> Iterable[tuple[str, str]]:
+    yield "Directory", "" if run.cwd in ("", ".") else run.cwd
+    yield "Why", run.why or ""
+    yield "Experiment", run.experiment or ""
+    yield "Tags", ", ".join(run.tags)
+    if run.parent:
+        verb = {"rerun": "a rerun of", "reproduce": "a reproduction of", "resume": "continues"}
+        yield "Parent", f"{verb.get(run.parent.kind, run.parent.kind)} {run.parent.run}"
+
+
+def surroundings(page: Page, run: Run) -> None:
+    """Code, environment and hardware, each in a line or two."""
+    page.blank()
+    code = run.code
+    if code.tree or code.commit:
+        page.field("Code", code_line(code))
+        if code.changed:
+            first = ", ".join(code.changed[:MOST_CHANGED])
+            more = len(code.changed) - MOST_CHANGED
+            brief = f"uncommitted: {first}{f' and {more:,} more' if more > 0 else ''}"
+            page.field("", f"uncommitted: {', '.join(code.changed)}", "yellow", brief)
+        for nested in code.nested:
+            page.field("", f"{nested.path}: {code_line(nested.code)}")
+    if run.environment.digest or run.environment.python or run.environment.packages:
+        page.field("Environment", environment_line(run.environment))
+    if run.environment.variables:
+        variables = ", ".join(f"{name}={value}" for name, value in sorted(run.environment.variables.items()))
+        page.field("Variables", variables)
+    hardware = hardware_line(run.hardware)
+    if hardware:
+        page.field("Hardware", hardware)
+    used = [
+        "" if run.resources.peak_memory_bytes is None else f"{size(run.resources.peak_memory_bytes)} of memory",
+        "" if run.resources.cpu_seconds is None else f"{duration(run.resources.cpu_seconds)} of CPU time",
+    ]
+    if any(used):
+        page.field("Used", " and ".join(text for text in used if text))
+    if run.seed is not None:
+        page.field("Seed", str(run.seed))
+
+
+def code_line(code: CodeState) -> str:
+    """`9f2a1c3d5e on main, with uncommitted changes, from https://...`"""
+    place = f"commit {code.commit[:10]}" if code.commit else f"tree {code.tree[:10]}" if code.tree else "no commit"
+    branch = f" on {code.branch}" if code.branch else ""
+    dirty = ", with uncommitted changes" if code.dirty else ""
+    return f"{place}{branch}{dirty}{f', from {code.origin}' if code.origin else ''}"
+
+
+def environment_line(environment: Environment) -> str:
+    parts = [f"Python {environment.python}" if environment.python else environment.kind]
+    if environment.python and environment.kind != "python":
+        parts.append(environment.kind)
+    if environment.packages:
+        parts.append(count(len(environment.packages), "package"))
+    if environment.image:
+        parts.append(f"image {environment.image.reference or short_digest(environment.image.digest)}")
+    if environment.interpreter:
+        parts.append(environment.interpreter)
+    return ", ".join(parts)
+
+
+def hardware_line(hardware: Hardware) -> str:
+    parts = [
+        hardware.cpu or "",
+        count(hardware.cores, "core") if hardware.cores else "",
+        f"limited to {number(hardware.cpu_limit)}" if hardware.cpu_limit else "",
+        size(hardware.memory_bytes) if hardware.memory_bytes else "",
+        f"limited to {size(hardware.memory_limit_bytes)}" if hardware.memory_limit_bytes else "",
+        *(gpu_text(gpu) for gpu in hardware.gpus),
+        " ".join(part for part in (hardware.os, hardware.kernel) if part),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def gpu_text(gpu: Gpu) -> str:
+    facts = [
+        size(gpu.memory_bytes) if gpu.memory_bytes else "",
+        f"driver {gpu.driver}" if gpu.driver else "",
+        f"CUDA {gpu.cuda}" if gpu.cuda else "",
+    ]
+    known = ", ".join(fact for fact in facts if fact)
+    return f"{gpu.name} ({known})" if known else gpu.name
+
+
+def data(page: Page, run: Run) -> None:
+    """Params, inputs, artifacts and metrics, each a grid."""
+    if run.params:
+        page.heading("Params")
+        rows: list[tuple[Cell, ...]] = [
+            (name, scalar(value), (run.param_sources.get(name, ""), "dim")) for name, value in run.params.items()
+        ]
+        page.grid(Grid(rows, "<<<", limit=MOST, more=MORE))
+    if run.inputs:
+        page.heading("Inputs")
+        page.grid(Grid([input_row(item) for item in run.inputs], "<><<", limit=MOST, more=MORE))
+    if run.artifacts:
+        page.heading("Artifacts")
+        page.grid(Grid([artifact_row(item) for item in run.artifacts], "<><<", limit=MOST, more=MORE))
+    if run.metrics:
+        page.heading("Metrics")
+        rows = [
+            (name, (number(m.last), "cyan"), number(m.min), number(m.max), f"{m.count:,}")
+            for name, m in run.metrics.items()
+        ]
+        page.grid(Grid(rows, "<>>>>", heads("", "last", "min", "max", "points"), limit=MOST, more=MORE))
+
+
+def name_of(item: Input | Artifact) -> str:
+    return f"{item.path}/" if item.kind == "directory" and not item.path.endswith("/") else item.path
+
+
+def extent(item: Input | Artifact) -> str:
+    """`1.2 GiB`, for a directory also how many files."""
+    text = "" if item.size_bytes is None else size(item.size_bytes)
+    return f"{count(item.files, 'file')}, {text}" if item.kind == "directory" and item.files is not None else text
+
+
+def input_row(item: Input) -> tuple[Cell, ...]:
+    remarks = [item.role or "", "observed" if item.found == "observed" else ""]
+    if item.changed_during_run:
+        return name_of(item), extent(item), ("no digest", "yellow"), ("changed during the run", "yellow")
+    if item.digest is None:
+        return name_of(item), extent(item), ("no digest", "yellow"), ("could not be read", "yellow")
+    remarks.append("" if item.kept else "not kept, only its digest")
+    aside = ", ".join(remark for remark in remarks if remark)
+    return name_of(item), extent(item), (short_digest(item.digest), "dim"), (aside, "dim")
+
+
+def artifact_row(item: Artifact) -> tuple[Cell, ...]:
+    return name_of(item), extent(item), (short_digest(item.digest), "dim"), (item.found, "dim")
+
+
+def next_steps(page: Page, run: Run) -> None:
+    """Commands to go on with; only at a terminal."""
+    short = short_id(run.id)
+    steps = [("see its output", f"mltrack log {short}{' -f' if run.status == 'running' else ''}")]
+    if run.status == "running":
+        steps.append(("end it", f"mltrack stop {short}"))
+    else:
+        steps.append(("compare it", f"mltrack diff {run.parent.run[:8] if run.parent else '@~1'} {short}"))
+        steps.append(("get it again", f"mltrack reproduce {short}"))
+    page.hint("")
+    for what, command in steps:
+        page.hint((f"{what:<16}", "dim"), (command, "cyan"))

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from mltrack.compare.verdict import GRADES, Rules, could_not_run, is_success, judge
+from mltrack.config import Tolerance
+from mltrack.digest import plain
+from mltrack.records import CodeState, MetricSummary, Run, Verdict, from_dict, to_dict
+from tests.compare.samples import artifact, digest, input_file, metric, sample_run
+from tests.compare.strategies import quick, runs
+
+NONE = Rules()
+
+
+def pair(then: dict[str, object], now: dict[str, object], rules: Rules = NONE) -> Verdict:
+    empty: dict[str, object] = {"artifacts": (), "metrics": {}}
+    return judge(sample_run(**(empty | then)), sample_run(id="9dm1c0vw5t2ha7xs", **(empty | now)), rules)
+
+
+def losses(then: float | str, now: float | str, rules: Rules = NONE) -> Verdict:
+    return pair({"metrics": {"loss": metric(then)}}, {"metrics": {"loss": metric(now)}}, rules)
+
+
+@quick
+@given(runs)
+def test_a_run_repeated_exactly_is_identical_or_has_nothing_to_compare(run: Run) -> None:
+    verdict = judge(run, run, NONE)
+    expected = "identical" if run.artifacts or run.metrics else "nothing to compare"
+    assert verdict.grade == expected
+    assert verdict.of == run.id
+
+
+@quick
+@given(runs, runs)
+def test_the_worst_item_gives_the_grade(a: Run, b: Run) -> None:
+    verdict = judge(a, b, Rules(tolerance={"*": Tolerance(rel=0.5)}))
+    grades = [item.grade for item in (*verdict.artifacts, *verdict.metrics)]
+    assert all(GRADES.index(verdict.grade) >= GRADES.index(grade) for grade in grades)
+    if verdict.grade == "identical":
+        assert {item.path: item.digest for item in a.artifacts} == {item.path: item.digest for item in b.artifacts}
+        assert a.metrics.keys() == b.metrics.keys()
+
+
+@quick
+@given(runs, runs)
+def test_a_verdict_survives_its_json(a: Run, b: Run) -> None:
+    value = plain(to_dict(judge(a, b, NONE)))
+    assert plain(to_dict(from_dict(Verdict, json.loads(json.dumps(value, allow_nan=False))))) == value
+
+
+def test_grades_from_identical_to_within_noise_are_a_success() -> None:
+    assert [grade for grade in GRADES if is_success(grade)] == [
+        "identical", "equivalent", "within tolerance", "within noise",
+    ]  # fmt: skip
+
+
+def test_nothing_on_both_sides_is_nothing_to_compare() -> None:
+    verdict = pair({}, {})
+    assert verdict.grade == "nothing to compare"
+    assert not is_success(verdict.grade)
+
+
+def test_missing_extra_and_renamed_artifacts_count() -> None:
+    then = {"artifacts": (artifact("same", "a"), artifact("gone", "b"), artifact("old", "c"))}
+    verdict = pair(then, {"artifacts": (artifact("same", "a"), artifact("new", "c"), artifact("more", "d"))})
+    assert verdict.grade == "different"
+    told = {item.path: (item.grade, (item.reason or "").split(":")[0]) for item in verdict.artifacts}
+    assert told == {
+        "gone": ("different", "missing"), "more": ("different", "extra"), "old": ("different", "renamed"),
+        "same": ("identical", ""),
+    }  # fmt: skip
+    assert (
+        next(item.reason for item in verdict.artifacts if item.path == "old")
+        == "renamed: the same bytes are now at new"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"size_bytes": 2049}, "different bytes: 2,048 then, 2,049 now"),
+        ({}, "different bytes, the same size (2,048)"),
+        ({"kind": "directory"}, "was a file, is a directory"),
+    ],
+)
+def test_a_changed_artifact_says_how(changes: dict[str, object], reason: str) -> None:
+    verdict = pair({"artifacts": (artifact("a", "a"),)}, {"artifacts": (artifact("a", "b", **changes),)})
+    assert [(item.grade, item.reason) for item in verdict.artifacts] == [("different", reason)]
+
+
+def test_a_directory_says_how_many_files_it_has() -> None:
+    then = artifact("out", "a", kind="directory", files=3)
+    verdict = pair({"artifacts": (then,)}, {"artifacts": (replace(then, digest=digest("b"), files=2),)})
+    assert verdict.artifacts[0].reason == "different content: 3 files then, 2 now"
+
+
+def test_the_same_bytes_with_another_executable_bit_are_equivalent() -> None:
+    verdict = pair({"artifacts": (artifact("a"),)}, {"artifacts": (artifact("a", executable=True),)})
+    assert verdict.grade == "equivalent"
+    assert is_success(verdict.grade)
+
+
+@pytest.mark.parametrize(
+    ("then", "now"), [(0.5, 0.5), (1, 1.0), (math.nan, "NaN"), ("Infinity", math.inf), (0.0, -0.0)]
+)
+def test_equal_metrics_are_identical(then: float | str, now: float | str) -> None:
+    assert losses(then, now).grade == "identical"
+
+
+@pytest.mark.parametrize(("then", "now"), [(0.5, 0.5000000000000001), ("NaN", 0.5), (math.inf, -math.inf), (1, "NaN")])
+def test_metrics_that_are_not_equal_differ_without_a_tolerance(then: float | str, now: float | str) -> None:
+    assert losses(then, now).grade == "different"
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "then", "now", "grade"),
+    [
+        (Tolerance(abs=0.1), 0.2, 0.3, "within tolerance"),
+        (Tolerance(abs=0.1), 0.2, 0.3001, "different"),
+        (Tolerance(rel=0.01), 200.0, 198.0, "within tolerance"),
+        (Tolerance(rel=0.01), -200.0, -202.1, "different"),
+        (Tolerance(rel=0.5), 0.0, 1e-12, "different"),
+        (Tolerance(abs=1, rel=0.01), 1000, 1009, "within tolerance"),
+        (Tolerance(abs=0), 0.2, 0.3, "different"),
+        (Tolerance(abs=9, rel=9), 1.0, "NaN", "different"),
+        (Tolerance(abs=9, rel=9), math.inf, 1.0, "different"),
+        (Tolerance(rel=1), 1e308, -1e308, "different"),
+    ],
+)  # fmt: skip
+def test_tolerances_are_absolute_or_relative_to_the_recorded_value(
+    tolerance: Tolerance, then: float, now: float, grade: str
+) -> None:
+    assert losses(then, now, Rules(tolerance={"loss": tolerance})).grade == grade
+
+
+def test_an_exact_name_wins_over_a_pattern_and_brackets_in_names_are_no_trap() -> None:
+    rules = Rules(tolerance={"*": Tolerance(abs=9), "acc[US]": Tolerance(abs=0.1)})
+    then, now = {"metrics": {"acc[US]": metric(0.1)}}, {"metrics": {"acc[US]": metric(0.9)}}
+    assert pair(then, now, rules).grade == "different"
+    assert pair(then, now, Rules(tolerance={"*": Tolerance(abs=9)})).grade == "within tolerance"
+    assert pair(then, now, Rules(ignore=("acc[US]",))).grade == "nothing to compare"
+
+
+def test_missing_and_extra_metrics_count() -> None:
+    verdict = pair({"metrics": {"a": metric(1), "b": metric(2)}}, {"metrics": {"b": metric(2), "c": metric(0)}})
+    told = [(item.name, item.then, item.now, item.grade) for item in verdict.metrics]
+    assert told == [("a", 1, None, "different"), ("c", None, 0, "different"), ("b", 2, 2, "identical")]
+    assert verdict.grade == "different"
+
+
+def test_another_number_of_points_is_told_and_counts() -> None:
+    then, now = {"metrics": {"loss": metric(0.5, 10)}}, {"metrics": {"loss": metric(0.5, 9)}}
+    verdict = pair(then, now)
+    assert [(item.name, item.change, item.grade) for item in verdict.metrics] == [
+        ("loss (points)", -1, "different"), ("loss", 0.0, "identical"),
+    ]  # fmt: skip
+    assert pair(then, now, Rules(tolerance={"loss (points)": Tolerance(abs=2)})).grade == "within tolerance"
+
+
+def test_minimum_and_maximum_are_not_judged() -> None:
+    summary = MetricSummary(0.5, 0.1, 0.9, 3, 2)
+    assert pair({"metrics": {"l": summary}}, {"metrics": {"l": replace(summary, min=0.2)}}).grade == "identical"
+
+
+def test_ignored_metrics_and_files_are_left_out() -> None:
+    then = {"metrics": {"loss": metric(1), "fit_time": metric(3.1)}, "artifacts": (artifact("logs/a.txt", "a"),)}
+    now = {"metrics": {"loss": metric(1), "fit_time": metric(9.9)}, "artifacts": (artifact("logs/a.txt", "b"),)}
+    assert pair(then, now).grade == "different"
+    for pattern in ("logs/*", "logs/", "logs/a.txt"):
+        verdict = pair(then, now, Rules(ignore=("*_time", pattern)))
+        assert verdict.grade == "identical"
+        assert not verdict.artifacts
+
+
+def test_a_metrics_file_is_compared_by_its_metrics() -> None:
+    then = {"metrics": {"loss": metric(1.0)}, "artifacts": (artifact("metrics.json", "a"),)}
+    now = {"metrics": {"loss": metric(1.0)}, "artifacts": (artifact("metrics.json", "b"),)}
+    assert pair(then, now, Rules(metric_files=("metrics.json",))).grade == "identical"
+    assert pair(then, now).grade == "different"
+
+
+def test_a_metrics_file_that_gave_no_metric_is_compared_by_its_bytes() -> None:
+    then, now = {"artifacts": (artifact("metrics.json", "a"),)}, {"artifacts": (artifact("metrics.json", "b"),)}
+    assert pair(then, now, Rules(metric_files=("metrics.json",))).grade == "different"
+
+
+def test_another_end_of_the_command_is_different_and_told_first() -> None:
+    verdict = pair({}, {"status": "failed", "exit_code": 3})
+    assert verdict.grade == "different"
+    assert [(item.what, item.then, item.now) for item in verdict.conditions] == [
+        ("status", "finished", "failed"), ("exit_code", 0, 3),
+    ]  # fmt: skip
+
+
+def test_the_end_of_a_lost_run_is_not_known_and_not_compared() -> None:
+    verdict = pair({"status": "lost", "exit_code": None, "metrics": {"a": metric(1)}}, {"metrics": {"a": metric(1)}})
+    assert verdict.grade == "identical"
+
+
+def test_conditions_name_what_differs_around_the_result() -> None:
+    run = sample_run()
+    now = sample_run(
+        id="9dm1c0vw5t2ha7xs",
+        environment=replace(
+            run.environment, python="3.12.0", packages={**run.environment.packages, "numpy": "2.2.0"},
+            variables={"OMP_NUM_THREADS": "4", "PYTHONHASHSEED": "7"}, lockfile=digest("0"),
+        ),
+        hardware=replace(run.hardware, cores=2, gpus=(), memory_bytes=1, kernel="6.9"),
+        origin={"mltrack": "0.2.0"},
+        code=CodeState(tree="77" * 20),
+        inputs=(input_file("data/train.csv", "0"),),
+        params=run.params | {"lr": 0.2},
+        command=("/other/bin/python", *run.command[1:]),
+    )  # fmt: skip
+    told = {item.what: (item.then, item.now) for item in judge(run, now, NONE).conditions}
+    assert told.keys() == {
+        "python", "packages.numpy", "variables.OMP_NUM_THREADS", "cores", "kernel", "gpus.0.name", "gpus.0.driver",
+        "gpus.0.cuda", "mltrack", "code.tree", "code.vendor/lib/: tree", "inputs.data/train.csv", "params.lr",
+    }  # fmt: skip
+    assert told["inputs.data/train.csv"] == (digest("d"), digest("0"))
+    assert told["mltrack"] == ("0.1.0", "0.2.0")
+
+
+def test_another_argument_is_a_condition() -> None:
+    run = sample_run()
+    now = replace(run, id="9dm1c0vw5t2ha7xs", command=("python", "train.py", "--lr", "0.2"))
+    assert "command" in {item.what for item in judge(run, now, NONE).conditions}
+
+
+def test_a_reproduction_that_stopped_says_where_and_why() -> None:
+    verdict = could_not_run("3kq8f2zxm1n4p7rt", "environment", "No wheel was found.")
+    assert (verdict.grade, verdict.phase, verdict.cause) == ("could not run", "environment", "No wheel was found.")
+    assert not is_success(verdict.grade)

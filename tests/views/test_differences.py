@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from mltrack.compare.differences import CodeChange, diff_runs
+from mltrack.records import MetricSummary, Run
+from mltrack.views.differences import differences_page, release
+from mltrack.views.text import parse_time
+from tests.compare.samples import artifact, digest, input_file, metric, sample_run
+from tests.compare.strategies import quick, runs
+
+NOW = parse_time("2026-11-21T04:00:00Z")
+PATCH = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-\tx = 1\n+\tx = '\x1b[31m'\n"
+
+TOLD = """\
+a  3kq8f2zx  baseline  ✓ finished  2 h ago
+b  9dm1c0vw  wider     ✗ failed    2 h ago
+
+They differ in command, code, environment, hardware, inputs, params, metrics, artifacts and outcome.
+
+Command
+  - python train.py --lr 0.1
+  + python train.py --lr 0.01 --warm
+
+Code
+  tree   2222222222  →  5555555555
+  dirty  true        →  false
+  ~  train.py
+  +  new.py
+
+Environment
+  python  3.11.7  →  3.11.9
+  ▲  numpy         2.9.0   →  2.10.0
+  -  scikit-learn  1.5.2
+  ▼  scipy         1.14.0  →  1.9.0
+  +  torch                    2.5
+
+Hardware
+  cores         8         →  2
+  memory_bytes  30.7 GiB  →  16.0 GiB
+
+Inputs
+  ~  data/train.csv  3.3 MiB b3:dddddddddd → 99 B b3:eeeeeeeeee
+
+Params
+               3kq8f2zx  9dm1c0vw
+  amp             false                            removed
+  lr                0.1      0.01  ▼ -0.09  -90 %
+  model.depth         3       3.0
+  optimizer         sgd      adam
+  warmup                      100                  added
+
+Metrics
+            3kq8f2zx  9dm1c0vw
+  accuracy   0.91667   0.91667                     10 → 9 points
+  new                      NaN                     added
+  val_loss   0.20113    0.2012  ▲ +7e-5  +0.035 %
+
+Artifacts
+  ~  models/best.pt                1.2 MiB b3:aaaaaaaaaa → 1.2 MiB b3:cccccccccc
+  →  plots/loss.svg → plots/l.svg  renamed, the same bytes
+  +  x.txt                         added, 2.0 KiB
+
+Outcome
+  status     finished  →  failed
+  exit_code  0         →  1
+
+Circumstances  not counted as differences
+  name         baseline    →  wider
+  duration_s   1 min 20 s  →  42 s
+  code.branch  main        →  feature
+
+Patch
+diff --git a/train.py b/train.py
+--- a/train.py
++++ b/train.py
+@@ -1 +1 @@
+-	x = 1
++	x = '\\x1b[31m'
+"""
+
+
+def other() -> Run:
+    run = sample_run()
+    return replace(
+        run, id="9dm1c0vw5t2ha7xs", name="wider", status="failed", exit_code=1, duration_s=42.0,
+        command=("python", "train.py", "--lr", "0.01", "--warm"),
+        params={"lr": 0.01, "model.depth": 3.0, "optimizer": "adam", "warmup": 100},
+        inputs=(input_file("data/train.csv", "e", size_bytes=99),),
+        artifacts=(artifact("models/best.pt", "c", 1_300_010), artifact("plots/l.svg", "b"), artifact("x.txt", "9")),
+        metrics={
+            "val_loss": MetricSummary(0.2012, 0.2, 1.3, 10, 9), "new": metric("NaN"),
+            "accuracy": MetricSummary(0.9166666666666666, 0.31, 0.92, 9, 8),
+        },
+        environment=replace(
+            run.environment, python="3.11.9", packages={"numpy": "2.10.0", "scipy": "1.9.0", "torch": "2.5"},
+        ),
+        hardware=replace(run.hardware, cores=2, memory_bytes=2**34),
+        code=replace(run.code, tree="55" * 20, dirty=False, branch="feature"),
+    )  # fmt: skip
+
+
+def first() -> Run:
+    run = sample_run()
+    return replace(run, environment=replace(run.environment, packages={**run.environment.packages, "numpy": "2.9.0"}))
+
+
+def told(a: Run, b: Run, width: int | None = 80, colour: bool = False) -> str:
+    files = (CodeChange("M", "train.py"), CodeChange("A", "new.py"))
+    found = diff_runs(a, b)
+    if a.code != b.code:
+        found = replace(found, code_files=files, patch=PATCH)
+    return differences_page(found, a, b, NOW).render(width, colour)
+
+
+def test_every_difference_is_told() -> None:
+    assert told(first(), other()) == TOLD
+
+
+def test_equal_runs_have_no_differences_and_say_so() -> None:
+    assert told(sample_run(), sample_run()).endswith("\n\nNo differences.\n")
+
+
+def test_circumstances_alone_are_no_differences() -> None:
+    page = told(sample_run(), sample_run(host="bench-2"))
+    assert "No differences.\n\nCircumstances  not counted as differences\n  host  bench-1  →  bench-2\n" in page
+
+
+def test_colours_are_for_terminals_that_have_them() -> None:
+    coloured = told(first(), other(), colour=True)
+    assert "\x1b[31m-\tx = 1\x1b[0m" in coloured
+    assert "\x1b[32m+\tx = '\\x1b[31m'\x1b[0m" in coloured
+    assert "\x1b[32m--warm \x1b[0m" in coloured
+    assert "\x1b" not in told(first(), other())
+
+
+@quick
+@given(runs, runs)
+def test_any_two_runs_have_a_page(a: Run, b: Run) -> None:
+    for width in (50, None):
+        page = told(a, b, width)
+        page.encode()
+        assert "\x1b" not in page
+    assert ("No differences." in told(a, b)) == diff_runs(a, b).is_empty
+
+
+def test_a_metric_with_the_same_end_says_what_else_differs() -> None:
+    page = told(
+        sample_run(metrics={"loss": MetricSummary(0.5, 0.1, 0.9, 3, 2)}),
+        sample_run(id="9dm1c0vw5t2ha7xs", metrics={"loss": MetricSummary(0.5, 0.2, 0.9, 3, 2)}),
+    )
+    assert "min 0.1 → 0.2, max 0.9 → 0.9" in page
+
+
+def test_an_input_that_changed_during_the_run_cannot_be_compared() -> None:
+    unknown = (input_file("x.csv", digest=None, changed_during_run=True),)
+    page = told(sample_run(inputs=unknown), sample_run(id="9dm1c0vw5t2ha7xs", inputs=unknown))
+    assert "  ?  x.csv  cannot tell: it changed during the run, or could not be read\n" in page
+
+
+def test_long_sections_and_patches_are_cut_on_a_terminal_and_whole_in_a_pipe() -> None:
+    a = sample_run(metrics={f"m{n}": metric(n) for n in range(12_000)})
+    b = sample_run(id="9dm1c0vw5t2ha7xs", metrics={f"m{n}": metric(n + 1) for n in range(12_000)})
+    found = replace(diff_runs(a, b), patch="+x\n" * 5000)
+    page = differences_page(found, a, b, NOW)
+    assert "... and 11,960 more; --json has them all" in page.render(80, False)
+    assert "... and 4,600 more lines; the whole patch goes into a pipe" in page.render(80, False)
+    whole = page.render(None, False)
+    assert whole.count("\n+x") == 5000
+    assert "m11999" in whole
+
+
+def test_a_renamed_file_in_the_code_has_its_mark() -> None:
+    a, b = first(), other()
+    found = replace(
+        diff_runs(a, b), code_files=(CodeChange("R100", "b.py"), CodeChange("D", "c.py"), CodeChange("T", "d"))
+    )
+    page = differences_page(found, a, b, NOW).render(None, False)
+    assert "  →  b.py\n  -  c.py\n  ~  d\n" in page
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"), [("1.9.0", "1.10.0"), ("2.0", "2.0.1"), ("v1", "v2"), ("0.9rc1", "1"), ("local", "0.1")]
+)
+def test_versions_are_ordered_by_their_release_numbers(older: str, newer: str) -> None:
+    assert release(older) < release(newer)
+    assert release("2.0") == release("2.0.0+cu118")
+
+
+def test_a_long_value_is_shortened_on_a_terminal_only() -> None:
+    a, b = sample_run(params={"k": "x" * 900}), sample_run(id="9dm1c0vw5t2ha7xs", params={"k": "y" * 900})
+    assert max(len(line) for line in told(a, b).split("\n")) <= 80
+    assert "y" * 900 in told(a, b, None)
+
+
+def test_another_raw_manifest_is_a_difference_of_the_code() -> None:
+    run = sample_run()
+    page = told(run, replace(run, code=replace(run.code, raw=digest("7"))))
+    assert "  raw  none  →  b3:7777777777\n" in page
