@@ -1,0 +1,353 @@
+"""The ledger: one SQLite file that every process of a project may read and write at the same time.
+
+What is added is never rewritten: sealed records and events, both named by their digest. All else in the file is
+derived from them. Every method is one transaction, and what it added is on the disk when it returns.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from mltrack.digest import canonical_json, digest_bytes, plain
+from mltrack.errors import Damaged, NotFound, StorageError
+from mltrack.ledger import queries, refs, rows, schema
+from mltrack.ledger import segments as known
+from mltrack.ledger.events import Event, event_from, event_json, later, next_clock
+from mltrack.ledger.queries import RunQuery
+from mltrack.ledger.replica import known_replica, replica_id
+from mltrack.ledger.shape import checked_record
+from mltrack.records import UNSEALED, CodeState, Run, new_id, to_dict
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    # `list` is a method of Ledger, and so no type inside of it.
+    Runs = list[Run]
+    Documents = list[dict[str, Any]]
+    Events = list[Event]
+    CodeStates = list[CodeState]
+    Sentences = list[str]
+    Counts = tuple[int, int]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+UNTOLD = {
+    "locked": ("is locked by another process", "Try again when the other mltrack command has ended."),
+    "full": ("cannot be written: the disk is full", "Free some space; nothing that was finished is lost."),
+    "readonly": ("cannot be written", "Make the file and its directory writable."),
+    "unable to open": ("cannot be opened", "Is its directory there, and may it be written?"),
+    "I/O error": ("cannot be read or written: the disk reports an error", "Check the disk and its free space."),
+}
+"""What SQLite says -> what we say."""
+
+
+def told(method: Callable[P, T]) -> Callable[P, T]:
+    """Errors of SQLite become StorageError or Damaged, with the ledger's path."""
+
+    @wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        import sqlite3
+
+        try:
+            return method(*args, **kwargs)
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: a text whose bytes were damaged
+            raise tell(cast("Ledger", args[0]).path, error) from error
+
+    return call
+
+
+def tell(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> StorageError | Damaged:
+    if "readonly" in str(error) and os.access(path.parent, os.W_OK) and not schema.has_room(path.parent):
+        what, hint = UNTOLD["full"]
+        return StorageError(f"The ledger {path} {what}.", hint)
+    for words, (what, hint) in UNTOLD.items():
+        if words in str(error):
+            return StorageError(f"The ledger {path} {what}.", hint)
+    return Damaged(f"The ledger {path} is damaged: {error}.", schema.MENDING)
+
+
+class Ledger:
+    """An open ledger, for one thread at a time. Use `Ledger.open`; close it, or use it as a context manager."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self.path = path
+        self.db = db
+
+    @classmethod
+    def open(cls, path: Path) -> Ledger:
+        """The ledger in that file, which is made, or migrated after a backup, where that is due.
+
+        Raises FormatTooNew for a newer one, Damaged for a file that is none, StorageError when it cannot be opened.
+        """
+        import sqlite3
+
+        try:
+            return cls(path, schema.connect(path))
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise tell(path, error) from error
+
+    def close(self) -> None:
+        self.db.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def replica(self) -> str:
+        """The id of this checkout, minted when it is first asked for. Raises StorageError."""
+        return replica_id(self.path.parent)
+
+    # -- adding ------------------------------------------------------------------------------------------------
+
+    @told
+    def seal(self, run: Run) -> Run:
+        """Keep a run that has ended, for good; its verdict, which is not part of the record, as an event.
+
+        The same run a second time changes nothing. Returns it with its `record_digest`. Raises Damaged if it would
+        not be accepted elsewhere, StorageError if it cannot be written.
+        """
+        data = sealed_bytes(run)
+        digest = digest_bytes(data)
+        document = checked_record(data)
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            if rows.insert_record(self.db, digest, data, document):
+                if run.verdict is not None:
+                    self._insert_local("verdict", run.id, to_dict(run.verdict))
+                rows.refresh(self.db, [run.id], records_too=True)
+        return replace(run, record_digest=digest)
+
+    def add_record(self, data: bytes) -> bool:
+        """Take over a sealed record from elsewhere, byte for byte; True if it is new. Raises Damaged, FormatTooNew."""
+        return self.merge_records([data]) == 1
+
+    @told
+    def merge_records(self, records: Iterable[bytes]) -> int:
+        """Take over sealed records, all or none; returns how many were new. Raises Damaged, FormatTooNew."""
+        return self._merge(records, ())[0]
+
+    @told
+    def merge_events(self, events: Iterable[Event]) -> int:
+        """Take over events from elsewhere; returns how many were new. Their runs may come later. Raises Damaged."""
+        return self._merge((), events)[1]
+
+    @told
+    def merge_segment(self, remote: str, held: known.Held, records: Iterable[bytes], events: Iterable[Event]) -> Counts:
+        """Take over what a segment of a remote holds, or the part that is wanted, and remember all it holds, at once.
+
+        Returns how many records and events were new. Raises Damaged, FormatTooNew; then nothing has changed.
+        """
+        return self._merge(records, events, lambda: known.remember(self.db, remote, held))
+
+    def _merge(
+        self, records: Iterable[bytes], events: Iterable[Event], also: Callable[[], None] = lambda: None
+    ) -> Counts:
+        sealed = [(digest_bytes(data), data, checked_record(data)) for data in records]
+        edits = [event_from(event_json(event)) for event in events]
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            fresh = [item[2]["id"] for item in sealed if rows.insert_record(self.db, *item)]
+            runs = dict.fromkeys(fresh)
+            new = [event for event in edits if rows.insert_event(self.db, event)]
+            self._see_clocks(event.clock for event in new)
+            rows.refresh(self.db, runs, records_too=True)
+            rows.refresh(self.db, dict.fromkeys(event.run for event in new if event.run not in runs), records_too=False)
+            also()
+        return len(fresh), len(new)
+
+    @told
+    def add_event(self, kind: str, run_id: str, value: Any) -> Event:
+        """Note an edit of a run, made here and now; the run may still be alive. `value` is anything JSON can say."""
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            event = self._insert_local(kind, run_id, value)
+            rows.refresh(self.db, [run_id], records_too=False)
+        return event
+
+    def _insert_local(self, kind: str, run_id: str, value: Any) -> Event:
+        now = time.time_ns() // 1000
+        replica = self.replica
+        event = Event(
+            id=new_id(),
+            kind=kind,
+            run=run_id,
+            value=plain(value),
+            clock=next_clock(self._clock(), now // 1000, replica),
+            at=time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 1_000_000)) + f".{now % 1_000_000:06}Z",
+            replica=replica,
+            user=user_name(),
+        )
+        event = event_from(event_json(event))
+        rows.insert_event(self.db, event)
+        self._see_clocks([event.clock])
+        return event
+
+    def _clock(self) -> str | None:
+        row = self.db.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()
+        return row[0] if row else None
+
+    def _see_clocks(self, clocks: Iterable[str]) -> None:
+        before = self._clock()
+        latest = later([*clocks, *([before] if before else [])])
+        if latest is not None:
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES ('clock', ?)", (latest,))
+
+    # -- asking ------------------------------------------------------------------------------------------------
+
+    @told
+    def get(self, run_id: str) -> Run:
+        """The run with that exact id, as its events left it, deleted or not. Raises NotFound."""
+        query = f"SELECT {queries.COLUMNS} FROM run JOIN record ON record.position = run.record WHERE run.id = ?"
+        found = queries.decode(self.db.execute(query, (run_id,)).fetchall(), self.db)
+        if not found:
+            raise NotFound(f"There is no run {run_id}.", "`mltrack ls` shows the runs.")
+        return found[0]
+
+    @told
+    def record_bytes(self, run_id: str) -> bytes:
+        """The sealed record of that run, byte for byte. Raises NotFound, Damaged."""
+        row = self.db.execute("SELECT record_digest FROM run WHERE id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise NotFound(f"There is no run {run_id}.", "`mltrack ls` shows the runs.")
+        return rows.whole_record(self.db, row[0])
+
+    @told
+    def list(self, query: RunQuery | None = None) -> Runs:
+        """The runs that a query asks for; all that were not deleted, newest first, without one. Raises UsageError."""
+        return queries.select(self.db, query or RunQuery())
+
+    @told
+    def documents(self, query: RunQuery) -> Documents:
+        """The same runs as the machine interface's JSON values."""
+        return queries.select_documents(self.db, query)
+
+    @told
+    def resolve(self, ref: str, live: Sequence[refs.Live] = ()) -> str:
+        """The id of the run that a person means by `ref`; `live` are the runs that have no record yet.
+
+        A deleted run is found by its exact id only. Raises NotFound, Ambiguous.
+        """
+        return refs.resolve(self.db, ref, live, known_replica(self.path.parent))
+
+    @told
+    def events(self, run_id: str) -> Events:
+        """The history of a run's edits, in no particular order; `events.in_order` sorts it."""
+        return rows.events_where(self.db, "run = ?", (run_id,))
+
+    @told
+    def find_code(self, snapshot: str | None, limit: int = 20) -> CodeStates:
+        """Code states that runs recorded, to pack another against: those of this snapshot first, then the newest."""
+        return queries.code_states(self.db, snapshot, limit)
+
+    @told
+    def artifact_paths(self) -> set[str]:
+        """Every path that some run recorded as an artifact, as the file system spells it."""
+        import base64
+
+        found = self.db.execute("SELECT DISTINCT path, path_b64 FROM artifact")
+        return {path if b64 is None else os.fsdecode(base64.b64decode(b64)) for path, b64 in found}
+
+    @told
+    def ids(self) -> set[str]:
+        """The ids of all runs, deleted ones too."""
+        return {row[0] for row in self.db.execute("SELECT id FROM run")}
+
+    @told
+    def deleted_ids(self) -> set[str]:
+        return {row[0] for row in self.db.execute("SELECT id FROM run WHERE deleted")}
+
+    @told
+    def count(self) -> int:
+        """How many runs there are, without the deleted ones."""
+        return int(self.db.execute("SELECT count(*) FROM run WHERE NOT deleted").fetchone()[0])
+
+    @told
+    def check(self) -> Sentences:
+        """What is wrong with this ledger, in sentences; nothing, when every record is what was sealed."""
+        wrong = [str(row[0]) for row in self.db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        for (digest,) in self.db.execute("SELECT digest FROM record").fetchall():
+            try:
+                rows.whole_record(self.db, digest)
+            except Damaged as damage:
+                wrong.append(damage.message)
+        return wrong
+
+    # -- the road ----------------------------------------------------------------------------------------------
+
+    @told
+    def segment_names(self, remote: str) -> set[str]:
+        """Names of the segments of that remote whose content is remembered here."""
+        return known.names(self.db, remote)
+
+    @told
+    def remember_segment(self, remote: str, held: known.Held) -> None:
+        """Remember what a segment holds."""
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            known.remember(self.db, remote, held)
+
+    @told
+    def forget_segments(self, remote: str, names: Iterable[str]) -> None:
+        """Forget segments that are not on the remote any more, so that what they held is sent again."""
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            known.forget(self.db, remote, names)
+
+    @told
+    def recognise_segments(self, remote: str, names: Iterable[str]) -> set[str]:
+        """Those of the names, found on that remote, whose content is known already; they are remembered as there."""
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            return known.recognise(self.db, remote, names)
+
+    @told
+    def unsent(self, remote: str, run_ids: Sequence[str] | None = None) -> known.Unsent:
+        """Digests of the records and events that no remembered segment of that remote holds, oldest first."""
+        return known.unsent(self.db, remote, run_ids)
+
+    @told
+    def runs_on(self, remote: str) -> set[str]:
+        """Ids of the runs that the remembered segments of that remote say something about."""
+        return known.runs(self.db, remote)
+
+    @told
+    def unread(self, remote: str, run_ids: Sequence[str] | None = None) -> set[str]:
+        """Names of remembered segments that hold a record or event which is not in this ledger."""
+        return known.unread(self.db, remote, run_ids)
+
+    @told
+    def record(self, digest: str) -> bytes:
+        """A sealed record by its digest; also one that another record of the same id hides. Raises Damaged."""
+        return rows.whole_record(self.db, digest)
+
+    @told
+    def event(self, digest: str) -> Event:
+        return rows.events_where(self.db, "digest = ?", (digest,))[0]
+
+
+def sealed_bytes(run: Run) -> bytes:
+    """The canonical JSON of a run without what later events may decide: the record."""
+    return canonical_json({name: value for name, value in to_dict(run).items() if name not in UNSEALED})
+
+
+def user_name() -> str | None:
+    """Who edits; None when the system does not know."""
+    name = os.environ.get("LOGNAME") or os.environ.get("USER")
+    if name is None:
+        import pwd
+
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            return None
+    return name
