@@ -1,0 +1,175 @@
+"""Objects from a remote into the store: only the entries that are missing, with ranges of packs merged where near.
+
+Every entry is verified by the store before it is kept. What was fetched before an interruption stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mltrack.digest import from_raw, to_raw
+from mltrack.errors import Damaged, DataMissing
+from mltrack.store.entries import CHUNK, RECIPE, EntryKey, decode, parse_header, recipe_pieces
+from mltrack.sync.packs import Catalogue, Location, pack_path
+from mltrack.sync.remote import Remote
+
+if TYPE_CHECKING:
+    from mltrack.store.objects import Store
+
+Progress = Callable[[int], None]
+"""Told of bytes as they are moved."""
+
+GAP = 256 << 10
+"""Ranges of one pack that lie no further apart are read as one."""
+
+LONGEST_READ = 16 << 20
+
+
+@dataclass
+class Fetched:
+    """What came, and what did not."""
+
+    objects: int = 0
+    bytes: int = 0
+    lacking: set[str] = field(default_factory=set)
+    damaged: set[str] = field(default_factory=set)
+    """Packs of the remote that do not hold what its indexes say, and indexes that are not what their names say."""
+
+
+def fetch_objects(remote: Remote, store: Store, digests: Iterable[str], progress: Progress | None = None) -> int:
+    """Bring these objects into the store; how many came. Those that are here already are not asked for.
+
+    Raises DataMissing naming the ones the remote does not hold, Damaged if what it holds is not them; the others are
+    in the store then.
+    """
+    fetched = fetch(remote, store, digests, progress)
+    if fetched.lacking:
+        names = ", ".join(sorted(fetched.lacking)[:5]) + (" and more" if len(fetched.lacking) > 5 else "")
+        kind = Damaged if fetched.damaged else DataMissing
+        what = "damaged on" if fetched.damaged else "not on"
+        raise kind(
+            f"Objects {what} the remote {remote.shown}: {names}.",
+            "Run `mltrack verify --remote`, or push from a project that has them.",
+        )
+    return fetched.objects
+
+
+def fetch(remote: Remote, store: Store, digests: Iterable[str], progress: Progress | None = None) -> Fetched:
+    """Like `fetch_objects`, but says what did not come instead of raising."""
+    fetched = Fetched()
+    missing = store.missing(digests)
+    if not missing:
+        return fetched
+    catalogue = Catalogue(remote)
+    catalogue.refresh()
+    try:
+        keys = {(kind, to_raw(digest)) for digest in missing for kind in (CHUNK, RECIPE)}
+        found = catalogue.locate(keys)
+        # The pieces of a large object: its recipe has to be here before they are known.
+        recipes = {key: places for key, places in found.items() if key[0] == RECIPE and (CHUNK, key[1]) not in found}
+        fetch_entries(remote, store, recipes, fetched, progress)
+        pieces = pieces_of(store, missing)
+        chunks = {key: places for key, places in found.items() if key[0] == CHUNK}
+        chunks |= catalogue.locate(store.missing_entries(pieces))
+        fetch_entries(remote, store, chunks, fetched, progress)
+    finally:
+        store.flush()
+        fetched.damaged |= set(catalogue.problems)
+    fetched.lacking = store.missing(missing)
+    fetched.objects = len(missing) - len(fetched.lacking)
+    return fetched
+
+
+def pieces_of(store: Store, digests: Iterable[str]) -> set[EntryKey]:
+    """The chunks that make those of the objects whose recipes are in the store."""
+    recipes = [(RECIPE, to_raw(digest)) for digest in digests]
+    absent = store.missing_entries(recipes)
+    found: set[EntryKey] = set()
+    for key in recipes:
+        if key not in absent:
+            found |= {(CHUNK, piece) for piece, _ in recipe_pieces(decode(store.read_entry(key)).raw, key[1])}
+    return found
+
+
+def fetch_entries(
+    remote: Remote,
+    store: Store,
+    wanted: dict[EntryKey, list[Location]],
+    fetched: Fetched,
+    progress: Progress | None = None,
+) -> None:
+    """Bring entries into the store; one that is damaged in one pack is looked for in the next that has it."""
+    waiting = {key: list(places) for key, places in wanted.items()}
+    while waiting:
+        plan = [(places.pop(0), key) for key, places in waiting.items() if places]
+        failed: set[EntryKey] = set()
+        for pack, start, length, parts in ranges(plan):
+            data = remote.read_range(pack_path(pack), start, length) or b""
+            fetched.bytes += len(data)
+            for place, key in parts:
+                entry = data[place.offset - start : place.offset - start + place.length]
+                if not take(store, key, entry):
+                    failed.add(key)
+                    fetched.damaged.add(pack)
+            if progress is not None:
+                progress(len(data))
+        waiting = {key: waiting[key] for key in failed if waiting[key]}
+
+
+def take(store: Store, key: EntryKey, entry: bytes) -> bool:
+    """Keep an entry if it is the one that was asked for."""
+    try:
+        if parse_header(entry).key != key:
+            return False
+        store.add_entry(entry)
+    except Damaged:
+        return False
+    return True
+
+
+def ranges(
+    plan: Iterable[tuple[Location, EntryKey]],
+) -> Iterator[tuple[str, int, int, list[tuple[Location, EntryKey]]]]:
+    """Few reads for many entries: (pack, start, length, the entries in it)."""
+    parts: list[tuple[Location, EntryKey]] = []
+    start = end = 0
+    for place, key in sorted(plan):
+        near = parts and parts[0][0].pack == place.pack and place.offset - end <= GAP
+        if parts and not (near and place.offset + place.length - start <= LONGEST_READ):
+            yield parts[0][0].pack, start, end - start, parts
+            parts = []
+        if not parts:
+            start = end = place.offset
+        parts.append((place, key))
+        end = max(end, place.offset + place.length)
+    if parts:
+        yield parts[0][0].pack, start, end - start, parts
+
+
+def on_remote(remote: Remote, catalogue: Catalogue, digests: Iterable[str]) -> set[str]:
+    """Those of the objects that the remote holds wholly; a large one's recipe is read to look for its chunks."""
+    asked = set(digests)
+    found = catalogue.locate((kind, to_raw(digest)) for digest in asked for kind in (CHUNK, RECIPE))
+    whole = {from_raw(raw) for kind, raw in found if kind == CHUNK}
+    pieces: dict[str, set[EntryKey]] = {}
+    for (kind, raw), places in found.items():
+        if kind == RECIPE and from_raw(raw) not in whole:
+            entry = read_entry(remote, (kind, raw), places)
+            if entry is not None:
+                pieces[from_raw(raw)] = {(CHUNK, piece) for piece, _ in recipe_pieces(decode(entry).raw, raw)}
+    there = catalogue.locate({key for keys in pieces.values() for key in keys})
+    return whole | {digest for digest, keys in pieces.items() if keys <= set(there)}
+
+
+def read_entry(remote: Remote, key: EntryKey, places: Iterable[Location]) -> bytes | None:
+    """An entry straight from the remote, verified; None if no place holds it intact."""
+    for place in places:
+        data = remote.read_range(pack_path(place.pack), place.offset, place.length)
+        try:
+            if data is not None and parse_header(data).key == key and decode(data):
+                return data
+        except Damaged:
+            continue
+    return None
