@@ -1,0 +1,121 @@
+"""The table of commands, and a typer group that imports only the one asked for: forty commands cost as one."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup, TyperOption
+from typer.main import get_command as build_command
+
+from mltrack.cli.app import WRAPPERS, tell_error
+from mltrack.errors import UsageError
+
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Record": {
+        "run": ("run:run", "Run a command and record all that made its result."),
+        "rerun": ("run:rerun", "Run a past run's command again on today's tree."),
+        "stop": ("edit:stop", "End a running command."),
+    },
+    "Look": {
+        "ls": ("look:ls", "List runs, newest first."),
+        "show": ("look:show", "Tell the story of one run."),
+        "log": ("look:log", "Print the output of a run."),
+        "diff": ("look:diff", "Show every difference between two runs."),
+    },
+    "Get it again": {
+        "reproduce": ("again:reproduce", "Run a past run again from its record, and compare the results."),
+        "checkout": ("again:checkout", "Lay out the code and the inputs of a run in a new directory."),
+        "get": ("again:get", "Write a file of a run."),
+    },
+    "Edit": {
+        "tag": ("edit:tag", "Attach short words to a run."),
+        "note": ("edit:note", "Add a text to a run."),
+        "rm": ("edit:rm", "Hide a run. Nothing is deleted."),
+        "restore": ("edit:restore", "Bring a hidden run back."),
+    },
+    "Share": {
+        "remote": ("share:remote", "Add, list and remove remotes."),
+        "push": ("share:push", "Send runs and their data to a remote."),
+        "pull": ("share:pull", "Bring runs, and on request their data, from a remote."),
+        "clone": ("share:clone", "Make a project from a remote."),
+    },
+    "Take care": {
+        "init": ("care:init", "Write a settings file to fill in."),
+        "verify": ("care:verify", "Check every digest, here or on a remote."),
+        "doctor": ("care:doctor", "Check that mltrack can work here."),
+        "demo": ("care:demo", "See the whole story on a real data set, in a minute."),
+    },
+}
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+class Commands(TyperGroup):
+    """Commands by name, imported when asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any | None:
+        return load(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, 1)
+            hint = f"Did you mean {near[0]}?" if near else "See all commands: mltrack --help"
+            raise UsageError(f"There is no command called {args[0]}.", hint)
+        return super().resolve_command(ctx, args)
+
+
+def load(name: str) -> Any:
+    """Import one command and build it."""
+    place, text = COMMANDS[name]
+    module, _, attribute = place.partition(":")
+    found = getattr(import_module(f"mltrack.cli.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        command = build_command(found)
+        command.name, command.help = name, text
+        return command
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    settings = {"allow_interspersed_args": False} if name == "run" else {}
+    app.command(name, help=found.__doc__, context_settings=settings)(found)
+    return build_command(app)
+
+
+def root() -> Commands:
+    """The command `mltrack` itself."""
+    version = TyperOption(param_decls=["--version"], is_flag=True, expose_value=False, help="Print the version.")
+    group = Commands(
+        name="mltrack",
+        help="A run you can get again: record, compare and reproduce experiments.",
+        params=[version],
+        rich_markup_mode=None,
+    )
+    group.epilog = "Begin with: mltrack run -- python train.py"
+    return group
+
+
+def invoke(argv: list[str]) -> int:
+    """Run the command line through typer; errors of usage are told here, in our form."""
+    try:
+        result = root().main(argv or ["--help"], prog_name="mltrack", standalone_mode=False)
+    except typer.Exit as error:
+        return error.exit_code
+    except typer.Abort:
+        return 130
+    except SystemExit:  # so typer ends when the reader of our output has gone
+        return 0
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "mltrack"
+        tell_error(error.format_message(), getattr(error, "hint", None) or f"See: {path} --help")
+        return 125 if argv[0] in WRAPPERS else error.exit_code
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,115 @@
+"""`mltrack remote`, `push`, `pull`, `clone`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mltrack.cli.options import Json, RemoteName
+from mltrack.cli.start import say, working_directory
+from mltrack.project import Project
+
+if TYPE_CHECKING:
+    from mltrack.sync.transfer import Transfer
+
+remote = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+Refs = Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help="Which runs; by default all.")]
+
+
+@remote.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it; origin is the default of push.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="A directory or an fsspec URL, without a password.")],
+    shared: Annotated[bool, typer.Option("--shared", help="Write it to mltrack.yaml, for everybody.")] = False,
+) -> None:
+    """Remember a remote."""
+    from mltrack.operations.share import add_remote
+
+    with Project.open(working_directory()) as project:
+        print(f"{name} is {add_remote(project, name, url, shared)}")
+
+
+@remote.command("ls")
+def list_remotes(as_json: Json = False) -> None:
+    """List the remotes of this project."""
+    from mltrack.views.console import show_json
+
+    with Project.get(working_directory()) as project:
+        remotes = project.config.remotes
+        if as_json:
+            show_json([{"name": name, "url": url} for name, url in remotes.items()])
+        else:
+            for name, url in remotes.items():
+                print(f"{name}\t{url}")
+
+
+@remote.command()
+def rm(name: Annotated[str, typer.Argument(metavar="NAME", help="A remote of this checkout.")]) -> None:
+    """Forget a remote. What is on it stays."""
+    from mltrack.operations.share import remove_remote
+
+    with Project.get(working_directory()) as project:
+        remove_remote(project, name)
+        print(f"{name} is forgotten; what is on it stays.")
+
+
+def push(refs: Refs = None, name: RemoteName = None, as_json: Json = False) -> None:
+    """Send runs and their data to a remote. What is there already is not sent again."""
+    from mltrack.operations.share import push as send
+    from mltrack.views.progress import Progress
+
+    with Project.get(working_directory()) as project, Progress("push") as progress:
+        moved = send(project, refs or (), name, progress)
+    told(moved, "Sent", as_json)
+
+
+def pull(
+    refs: Refs = None,
+    name: RemoteName = None,
+    data: Annotated[bool, typer.Option("--data", help="Bring the objects too, not only the records.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring runs, and on request their data, from a remote."""
+    from mltrack.operations.share import pull as receive
+    from mltrack.views.progress import Progress
+
+    with Project.get(working_directory()) as project, Progress("pull") as progress:
+        moved = receive(project, refs or (), name, data, progress)
+    told(moved, "Received", as_json)
+
+
+def clone(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The remote: a directory or an fsspec URL.")],
+    directory: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The directory to make.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a project from a remote: a git repository with the records; data comes when it is asked for."""
+    from mltrack.operations.share import clone as make_clone
+    from mltrack.views.console import show_json
+
+    top = Path(working_directory(), directory or url.rstrip("/").rsplit("/", 1)[-1] or "clone")
+    with make_clone(url, top, say) as project:
+        count = project.ledger.count()
+        if as_json:
+            show_json({"directory": str(top), "runs": count})
+        else:
+            print(
+                f"{top} has the records of {count} run{'' if count == 1 else 's'}; data comes when it is asked for.\n"
+                "Look at them: mltrack ls"
+            )
+
+
+def told(moved: Transfer, verb: str, as_json: bool) -> None:
+    from mltrack.records import to_dict
+    from mltrack.views.console import show_json
+    from mltrack.views.text import count, size
+
+    if as_json:
+        show_json(to_dict(moved))
+    elif moved.records or moved.events or moved.objects:
+        what = [count(moved.records, "run"), count(moved.events, "edit"), count(moved.objects, "object")]
+        print(f"{verb} {', '.join(part for part in what if not part.startswith('0 '))}: {size(moved.bytes)}")
+    else:
+        print("Nothing to do: both sides have the same.")

@@ -1,0 +1,118 @@
+"""Starts a run for `mltrack run` and `mltrack rerun`, and tells how it went. Light: no typer, no rich."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mltrack.errors import UsageError
+from mltrack.operations.request import RunRequest, Tell, silent
+from mltrack.project import Project
+
+if TYPE_CHECKING:
+    from mltrack.records import Run
+
+
+def start_run(
+    *,
+    command: Sequence[str],
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    params: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    name: str | None = None,
+    experiment: str | None = None,
+    why: str | None = None,
+    env: str | None = None,
+    resume_from: str | None = None,
+    seed: int | None = None,
+    isolated: bool = False,
+    strict: bool = False,
+    quiet: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Record one run of a command; returns the command's exit code."""
+    from mltrack.operations.run import run
+
+    request = RunRequest(
+        command=tuple(command),
+        cwd=working_directory(),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        params=tuple(params),
+        metrics=tuple(metrics),
+        overrides=tuple(overrides),
+        name=name,
+        experiment=experiment,
+        tags=tuple(tags),
+        why=why,
+        seed=seed,
+        environment_kind=env,
+        resume_from=resume_from,
+        isolated=isolated,
+        strict=strict,
+        quiet=quiet,
+        output_to_stderr=as_json,
+    )
+    with Project.open(working_directory()) as project:
+        return told(lambda tell: run(project, request, tell), quiet, as_json)
+
+
+def working_directory() -> Path:
+    """Where the person is. Raises UsageError when that directory was removed under them."""
+    try:
+        return Path(os.getcwd())
+    except FileNotFoundError as error:
+        raise UsageError("The current directory is not there any more.", "Go to another one: cd DIRECTORY") from error
+
+
+def told(work: Callable[[Tell], Run], quiet: bool, as_json: bool) -> int:
+    """Do the work, tell its story on stderr (or the run as JSON on stdout); returns the exit code of its command."""
+    done = work(silent if quiet else say)
+    if as_json:
+        from mltrack.views.console import show_json
+        from mltrack.views.json import run_json
+
+        show_json(run_json(done))
+    elif not quiet:
+        say(summary(done))
+        for warning in done.warnings:
+            say(f"warning: {warning.message}")
+    return exit_code_of(done)
+
+
+def say(sentence: str) -> None:
+    """A line of talk: on stderr, marked, so that it cannot be taken for the command's own output."""
+    sys.stderr.write(f"mltrack: {sentence}\n")
+    sys.stderr.flush()
+
+
+def summary(run: Run) -> str:
+    """One line about a run that has ended."""
+    parts = [f"{run.id} {run.status}"]
+    if run.exit_code:
+        parts[0] += f" (exit {run.exit_code})"
+    elif run.signal:
+        parts[0] += f" (signal {run.signal})"
+    if run.duration_s is not None:
+        parts.append(f"{run.duration_s:.1f} s")
+    parts += [
+        f"{name} {summary.last:.6g}"
+        for name, summary in list(run.metrics.items())[:3]
+        if not isinstance(summary.last, str)
+    ]
+    if run.artifacts:
+        parts.append(f"{len(run.artifacts)} artifact{'s' if len(run.artifacts) > 1 else ''}")
+    return "  ".join(parts)
+
+
+def exit_code_of(run: Run) -> int:
+    """The exit code of the command, as a shell would say it."""
+    if run.signal:
+        return 128 + run.signal
+    return run.exit_code or 0

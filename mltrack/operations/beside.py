@@ -1,0 +1,131 @@
+"""What is done beside the running command: environment, hardware, inputs, and packing the code.
+
+Runs in a thread of the supervisor, while the command works. Every part is written into the run directory as soon as it
+is known, so that a run whose supervisor is killed keeps it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mltrack.errors import MltrackError, StorageError
+from mltrack.operations.request import Recording
+from mltrack.records import CodeState, Environment, Hardware, Input, Warning, to_dict
+from mltrack.snapshot.code import keep_code
+from mltrack.snapshot.inputs import check_inputs, keep_inputs
+
+if TYPE_CHECKING:
+    from mltrack.git.capture import Captured
+
+
+class Beside:
+    """The facts that are gathered while the command runs."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.environment = Environment()
+        self.hardware = Hardware()
+        self.code: CodeState = recording.captured.code
+        self.inputs: list[Input] = []
+        self.environment_warnings: list[Warning] = []
+        self.is_settled = True
+        """False when the command itself may still change its environment, as `uv run` does."""
+        self.warnings: list[Warning] = []
+
+    def work(self) -> None:
+        """Gather everything; never raises: a fact that cannot be had becomes a warning of the run."""
+        for kind, gather in (
+            ("environment", self.see_environment),
+            ("hardware", self.see_hardware),
+            ("code", self.keep_code),
+            ("inputs", self.keep_inputs),
+        ):
+            self.attempt(kind, gather)
+            self.save()
+
+    def attempt(self, kind: str, gather: Callable[[], None]) -> None:
+        try:
+            gather()
+        except (MltrackError, OSError) as error:
+            self.warnings.append(Warning(f"{kind}-incomplete", f"The {kind} could not be captured in full: {error}"))
+
+    def see_environment(self) -> None:
+        from mltrack.environments import Request, choose
+
+        project, plan, variables = self.recording.project, self.recording.plan, self.recording.variables
+        request = Request(
+            plan.argv,
+            plan.working_directory,
+            variables,
+            user_cache(variables),
+            plan.place.installed_from or plan.place.root,
+        )
+        found = choose(request, plan.request.environment_kind or project.config.environment_kind).capture(request)
+        self.is_settled = found.settled
+        lockfile = project.store.put_bytes(found.lock) if found.lock is not None else None
+        recorded = self.recording.redactor.variables(without_inside(variables))
+        self.environment = replace(found.environment, lockfile=lockfile, variables=recorded)
+        self.environment_warnings = list(found.warnings)
+
+    def see_hardware(self) -> None:
+        from mltrack.snapshot.hardware import capture_hardware
+
+        self.hardware = capture_hardware()
+
+    def keep_code(self) -> None:
+        project, captured = self.recording.project, self.recording.captured
+        known = project.ledger.find_code(captured.code.snapshot)
+        self.code = keep_code(captured.code, git_dirs(captured), project.store, known)
+
+    def keep_inputs(self) -> None:
+        project = self.recording.project
+        self.inputs = keep_inputs(
+            self.recording.inputs, lambda: project.store, project.stat_cache, project.config.keep_limit
+        )
+
+    def look_again(self) -> None:
+        """After the command ended: what may have moved while it ran."""
+        if not self.is_settled:
+            self.attempt("environment", self.see_environment)
+        if self.code.snapshot is not None and not self.code.packs:  # a full disk may have room again
+            self.warnings = [item for item in self.warnings if item.kind != "code-incomplete"]
+            self.attempt("code", self.keep_code)
+        if self.inputs:
+            self.inputs = check_inputs(self.inputs, self.recording.inputs, self.recording.project.stat_cache)
+
+    def save(self) -> None:
+        """Keep the facts on the disk too, for the case that we are killed; they are lost to nobody if that is full."""
+        with suppress(StorageError):
+            self.recording.rundir.write("beside", self.facts())
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "environment": to_dict(self.environment),
+            "hardware": to_dict(self.hardware),
+            "code": to_dict(self.code),
+            "inputs": to_dict(self.inputs),
+            "warnings": to_dict([*self.environment_warnings, *self.warnings]),
+        }
+
+
+def without_inside(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables with PYTHONPATH as the user has it: what a run puts in front of it are paths of this machine."""
+    path = os.environ.get("PYTHONPATH")
+    users = {name: value for name, value in variables.items() if name != "PYTHONPATH"}
+    return {**users, "PYTHONPATH": path} if path else users
+
+
+def git_dirs(captured: Captured) -> dict[str, Path]:
+    """Path of each nested repository ("" for the outermost) -> its git directory."""
+    return dict(captured.objects)
+
+
+def user_cache(variables: Mapping[str, str]) -> Path:
+    """The user's cache directory for mltrack, after the XDG base directory specification."""
+    base = variables.get("XDG_CACHE_HOME") or os.path.join(variables.get("HOME") or "/nonexistent", ".cache")
+    return Path(base) / "mltrack"

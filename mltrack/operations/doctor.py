@@ -1,0 +1,133 @@
+"""`mltrack doctor`: can mltrack work here, and well?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from mltrack.errors import MltrackError
+from mltrack.nouns import noun
+from mltrack.project import Project
+
+NETWORK_FILESYSTEMS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "lustre",
+    "fuse.sshfs",
+    "9p",
+    "ceph",
+    "glusterfs",
+    "gpfs",
+}
+LOW_SPACE = 1 << 30
+
+
+@noun
+class Finding:
+    """One thing that was looked at. `state` is ok, warning or failure."""
+
+    state: str
+    what: str
+    advice: str | None = None
+
+
+def examine(start: Path) -> list[Finding]:
+    """Everything that a run here depends on, in the order in which it is needed."""
+    return [*tools(), *place(start), *project_at(start)]
+
+
+def tools() -> Iterator[Finding]:
+    yield Finding("ok", f"Python {platform.python_version()} at {sys.executable}")
+    git = shutil.which("git")
+    if git is None:
+        yield Finding("failure", "git is not on PATH.", "Install git: mltrack keeps exact trees with it.")
+    else:
+        version = subprocess.run([git, "--version"], capture_output=True, text=True).stdout.split()[2]
+        old = tuple(int(part) for part in version.split(".")[:2]) < (2, 25)
+        yield Finding("warning" if old else "ok", f"git {version}", "2.25 or newer is tested." if old else None)
+    try:
+        from uv import find_uv_bin
+
+        yield Finding("ok", f"uv at {os.fspath(find_uv_bin())}")
+    except (ImportError, FileNotFoundError):
+        yield Finding(
+            "failure", "uv is not there.", "Install it (pip install uv): reproduce builds environments with it."
+        )
+
+
+def place(start: Path) -> Iterator[Finding]:
+    free = shutil.disk_usage(start).free
+    low = free < LOW_SPACE
+    yield Finding("warning" if low else "ok", f"{free / 2**30:.1f} GiB free here", "Free some space." if low else None)
+    kind = filesystem_of(start)
+    if kind in NETWORK_FILESYSTEMS:
+        yield Finding(
+            "warning",
+            f"This is a network filesystem ({kind}).",
+            "SQLite's shared memory is not safe between machines there: use one at a time, or push to a remote.",
+        )
+    elif kind:
+        yield Finding("ok", f"filesystem {kind}")
+
+
+def filesystem_of(path: Path) -> str | None:
+    """The type of the filesystem that a path lies on, from /proc/self/mounts; None where there is no such file."""
+    try:
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+    except OSError:
+        return None
+    best = ("", None)
+    for line in lines:
+        _, mount, kind, *_ = line.split(" ")
+        mount = mount.encode().decode("unicode_escape")
+        if Path(path).is_relative_to(mount) and len(mount) >= len(best[0]):
+            best = (mount, kind)  # type: ignore[assignment]
+    return best[1]
+
+
+def project_at(start: Path) -> Iterator[Finding]:
+    project = Project.find(start)
+    if project is None:
+        yield Finding("ok", "no project here yet", "The first `mltrack run` makes one.")
+        return
+    with project:
+        for what, look in (("settings", settings), ("ledger", ledger), ("store", store), ("runs", runs)):
+            try:
+                yield look(project)
+            except MltrackError as error:
+                yield Finding("failure", f"{what}: {error}", error.hint)
+        yield Finding(*writable(project.state))
+
+
+def settings(project: Project) -> Finding:
+    remotes = ", ".join(project.config.remotes) or "none"
+    return Finding("ok", f"settings are sound; remotes: {remotes}")
+
+
+def ledger(project: Project) -> Finding:
+    return Finding("ok", f"the ledger opens; runs: {project.ledger.count()}")
+
+
+def store(project: Project) -> Finding:
+    totals = project.store.totals()
+    return Finding("ok", f"the store opens; objects: {totals.objects}, packs: {totals.packs}")
+
+
+def runs(project: Project) -> Finding:
+    from mltrack.operations.reconcile import reconcile
+
+    return Finding("ok", f"runs alive: {len(reconcile(project))}")
+
+
+def writable(state: Path) -> tuple[str, str, str | None]:
+    if os.access(state, os.W_OK):
+        return "ok", f"{state} is writable", None
+    return "failure", f"{state} is not writable.", "Change its permissions; runs cannot be recorded."

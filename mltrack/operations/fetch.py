@@ -1,0 +1,53 @@
+"""Bring objects here from the project's remotes when they are needed and missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from mltrack.errors import DataMissing, RemoteError
+from mltrack.operations.request import Tell, silent
+
+if TYPE_CHECKING:
+    from mltrack.project import Project
+
+
+def ensure_here(project: Project, digests: Sequence[str], tell: Tell = silent, directories: Iterable[str] = ()) -> None:
+    """Every digest is in the local store when this returns, and for those in `directories` all that they list.
+
+    Raises DataMissing with how many are not to be had.
+    """
+    from mltrack.store.checkout import manifest_of
+
+    bring(project, digests)
+    wanted = set(digests)
+    inside = {
+        entry.digest
+        for tree in directories
+        if tree in wanted
+        for entry in manifest_of(project.store, tree)
+        if entry.digest is not None
+    }
+    bring(project, sorted(inside))
+
+
+def bring(project: Project, digests: Sequence[str]) -> None:
+    """Fetch what is missing of some objects, from one remote after the other."""
+    missing = project.store.missing(digests)
+    failures: list[str] = []
+    for name in project.config.remotes if missing else ():
+        from mltrack.sync.fetch import fetch_objects
+
+        try:
+            fetch_objects(project.remote(name), project.store, sorted(missing))
+        except (DataMissing, RemoteError) as error:
+            failures.append(str(error))
+        missing = project.store.missing(digests)
+        if not missing:
+            return
+    if missing:
+        many = f"{len(missing)} objects are" if len(missing) > 1 else "An object is"
+        tried = (
+            f"Tried: {'; '.join(failures)}" if failures else "There is no remote to fetch it from: mltrack remote add."
+        )
+        raise DataMissing(f"{many} neither here nor on a remote.", tried)

@@ -1,0 +1,37 @@
+"""`mltrack init`: a settings file to fill in. Not needed before a first run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mltrack.config import PROJECT_FILE
+
+if TYPE_CHECKING:
+    from mltrack.project import Project
+
+TEMPLATE = """\
+# Settings of mltrack for this project. All of them may be left out; commit this file.
+#
+# inputs: [data/]                            # files, directories, globs that every run reads
+# outputs: [models/*.pt]                     # what it writes, also where git ignores it
+# params: [params.yaml, "conf/train.toml:optimizer,seed"]
+# metrics: [metrics.json, {stdout: "{name}: {value}"}]
+# environment: {kind: auto}                  # or python, system
+# data: {keep_limit: 2GiB}                   # inputs above it: only their digests
+# code: {untracked_limit: 10MiB, untracked_total: 100MiB}
+# log: {limit: 64MiB}                        # the output that is kept of one run
+# verdict: {tolerance: {loss: {rel: 0.001}, acc: {abs: 0.005}}, ignore: ["*_time", "logs/*"]}
+# remotes: {origin: /mnt/share/project}      # no credentials here, ever
+"""
+
+
+def init(project: Project) -> Path | None:
+    """Write a `mltrack.yaml` of comments, unless there is one; returns its path, or None."""
+    path = project.root / PROJECT_FILE
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(TEMPLATE)
+    except FileExistsError:
+        return None
+    return path

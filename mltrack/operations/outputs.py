@@ -1,0 +1,117 @@
+"""Which files are outputs, not code: declared ones, metrics files, and what earlier runs wrote.
+
+Without this rule the first run's `metrics.json` would be part of the second run's code. `.mltrack/artifact-paths`
+caches what earlier runs wrote, because it is asked before every start; the ledger can always say it again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mltrack.operations.request import Declared
+
+if TYPE_CHECKING:
+    from mltrack.project import Project
+
+CODE_SUFFIXES = {
+    ".py", ".pyx", ".ipynb", ".r", ".rmd", ".jl", ".sh", ".bash", ".c", ".cc", ".cpp", ".cu", ".h", ".hpp", ".rs",
+    ".go", ".java", ".scala", ".lua", ".m", ".sql", ".awk", ".pl", ".toml", ".cfg", ".ini", ".mk",
+}  # fmt: skip
+"""What a person writes: such a file stays code even if a run wrote it once (an edit while it trained, say)."""
+
+CACHES = {
+    "__pycache__",
+    ".ipynb_checkpoints",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    ".DS_Store",
+}
+"""What tools leave behind for themselves: neither code nor a result, whether git ignores it or not."""
+
+CACHE = "artifact-paths"
+
+
+def output_rule(project: Project, declared: Declared, prefix: str) -> Callable[[bytes], bool]:
+    """Is an untracked path (relative to the top of the repository) an output of this project?"""
+    earlier = artifact_paths(project)
+    patterns = [*declared.outputs, *declared.metrics]
+    start = os.fsencode(prefix)
+
+    def is_output(path: bytes) -> bool:
+        if is_cache(path):
+            return True
+        if not path.startswith(start):
+            return False
+        name = os.fsdecode(path[len(start) :])
+        if matches(name, patterns):
+            return True
+        return name in earlier and Path(name).suffix.lower() not in CODE_SUFFIXES
+
+    return is_output
+
+
+def is_cache(path: bytes) -> bool:
+    """Does a path lie in a tool's cache, or is it Python's bytecode?"""
+    parts = os.fsdecode(path).split("/")
+    return parts[-1].endswith((".pyc", ".pyo")) or not CACHES.isdisjoint(parts)
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Is a relative path one of the patterns, or below one?"""
+    for pattern in patterns:
+        pattern = pattern.rstrip("/")
+        if name == pattern or name.startswith(f"{pattern}/") or fnmatchcase(name, pattern):
+            return True
+    return False
+
+
+def artifact_paths(project: Project) -> set[str]:
+    """Every path that an earlier run wrote; read from the cache, which is made from the ledger where it is missing."""
+    cache = project.state / CACHE
+    try:
+        return set(os.fsdecode(cache.read_bytes()).split("\0")) - {""}
+    except FileNotFoundError:
+        if not (project.state / "ledger.db").exists():
+            return set()
+        paths = project.ledger.artifact_paths()
+        remember(project, paths)
+        return paths
+
+
+def remember(project: Project, paths: Iterable[str]) -> None:
+    """Add paths to the cache."""
+    with open(project.state / CACHE, "ab") as file:
+        file.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
+
+
+def forget(project: Project) -> None:
+    """Drop the cache: records came in from elsewhere."""
+    (project.state / CACHE).unlink(missing_ok=True)
+
+
+def below_root(files: Mapping[bytes, Any], prefix: str) -> dict[bytes, Any]:
+    """Paths relative to the top of the repository -> relative to the project; what lies outside of it is dropped."""
+    start = os.fsencode(prefix)
+    return {path[len(start) :]: key for path, key in files.items() if path.startswith(start)}
+
+
+def stat_declared(root: Path, patterns: Iterable[str]) -> dict[bytes, Any]:
+    """Stat fields of all files that the declared patterns stand for now: relative path -> fields."""
+    from mltrack.snapshot.inputs import expand, name_below
+    from mltrack.store.keep import stat_path
+
+    found: dict[bytes, Any] = {}
+    for pattern in patterns:
+        for place in expand(pattern, root):
+            if not os.path.lexists(place):
+                continue
+            name = os.fsencode(name_below(root, place))
+            for below, key in stat_path(place).items():
+                found[name + b"/" + below if below else name] = key
+    return found

@@ -1,0 +1,198 @@
+"""Which runs are alive, and folding those that are not.
+
+Every command that reads or writes runs begins here. A run directory whose lock is free and whose command is gone is
+folded: as it ended, when its outcome was written; as lost otherwise. A run on another host or in another pid
+namespace is left alone: it cannot be judged from here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mltrack.operations.seal import seal
+from mltrack.records import CodeState, Environment, Hardware, Input, Log, Resources, Run, Warning, from_dict
+from mltrack.snapshot.code import drop_refs, keep_code, nested_git_dirs
+
+if TYPE_CHECKING:
+    from mltrack.live.rundir import RunDir
+    from mltrack.project import Project
+
+ALIVE, GONE, UNKNOWN = "alive", "gone", "unknown"
+
+
+def reconcile(project: Project) -> list[Run]:
+    """Fold the runs that nobody folded. Returns the runs that are still alive (or cannot be told), newest first."""
+    try:
+        names = sorted(os.listdir(project.runs))
+    except FileNotFoundError:
+        return []
+    running: list[Run] = []
+    for name in names:
+        run = judge(project, name)
+        if run is not None:
+            running.append(run)
+    return sorted(running, key=lambda run: run.created_at, reverse=True)
+
+
+def judge(project: Project, name: str) -> Run | None:
+    """The live run of that directory; None when it was folded, by us or by somebody else, or never started."""
+    from mltrack.live.rundir import RunDir
+
+    rundir = RunDir(project.runs / name)
+    state = life_of(rundir)
+    if state == GONE and rundir.try_lock():
+        try:
+            fold(project, rundir)
+        finally:
+            rundir.unlock()
+        return None
+    start = rundir.read("start")
+    return running_view(start, rundir, state) if start is not None else None
+
+
+def life_of(rundir: RunDir) -> str:
+    """Is the run of this directory alive?"""
+    from mltrack.live.process import is_alive
+
+    if rundir.is_locked_by_other():
+        return ALIVE
+    facts = rundir.read("process")
+    alive = is_alive(facts) if facts is not None else False
+    return UNKNOWN if alive is None else ALIVE if alive else GONE
+
+
+def running_view(start: Mapping[str, Any], rundir: RunDir, state: str) -> Run:
+    """A live run as its directory tells it, metrics so far included."""
+    from mltrack.formats.metrics import read_journal
+    from mltrack.formats.series import summarise
+
+    run = with_beside(from_dict(Run, start["run"]), rundir)
+    process = rundir.read("process") or {}
+    notes = [
+        Warning(
+            "not-from-here", "It runs on another machine or in another container; its end cannot be told from here."
+        )
+    ]
+    metrics = summarise(read_journal(rundir.metrics)) if rundir.metrics.exists() else {}
+    return replace(
+        run,
+        started_at=started_at(process),
+        metrics=metrics,
+        origin={**run.origin, "process": process},
+        warnings=run.warnings + (tuple(notes) if state == UNKNOWN else ()),
+    )
+
+
+def started_at(process: Mapping[str, Any]) -> str | None:
+    from mltrack.operations.record import timestamp
+
+    return timestamp(process["started_at"]) if process.get("started_at") else None
+
+
+def with_beside(run: Run, rundir: RunDir) -> Run:
+    """The run with what had been gathered beside its command."""
+    facts = rundir.read("beside")
+    if facts is None:
+        return run
+    return replace(
+        run,
+        environment=from_dict(Environment, facts["environment"]),
+        hardware=from_dict(Hardware, facts["hardware"]),
+        code=from_dict(CodeState, facts["code"]),
+        inputs=tuple(from_dict(Input, item) for item in facts["inputs"]),
+        warnings=run.warnings + tuple(from_dict(Warning, item) for item in facts["warnings"]),
+    )
+
+
+def fold(project: Project, rundir: RunDir) -> None:
+    """Seal what a dead run left in its directory. Idempotent; the caller holds the directory's lock."""
+    start = rundir.read("start")
+    if start is None or rundir.read("process") is None:
+        if rundir.path.exists():
+            rundir.remove()  # it never came to the start of its command
+        return
+    opening = from_dict(Run, start["run"])
+    if opening.id not in project.ledger.ids():
+        run = with_beside(opening, rundir)
+        run = with_code(project, run, start)
+        run = with_journals(project, run, rundir)
+        directories = code_directories(project, run, start)
+        seal(project, with_outcome(run, rundir), rundir)
+        if run.code.packs:
+            drop_refs(run.code, directories)
+    else:
+        rundir.remove()
+
+
+def with_code(project: Project, run: Run, start: Mapping[str, Any]) -> Run:
+    """Pack the snapshot's objects, if that was not done while the run lived."""
+    from mltrack.errors import MltrackError
+
+    if run.code.packs or run.code.snapshot is None:
+        return run
+    try:
+        directories = code_directories(project, run, start)
+        code = keep_code(run.code, directories, project.store, project.ledger.find_code(run.code.snapshot))
+    except (MltrackError, OSError) as error:
+        lost = Warning("code-incomplete", f"The code could not be kept: {error}")
+        return replace(run, warnings=(*run.warnings, lost))
+    return replace(run, code=code)
+
+
+def code_directories(project: Project, run: Run, start: Mapping[str, Any]) -> dict[str, Path]:
+    """The git directories in which the snapshot was made, nested ones too."""
+    from mltrack.git.repository import find_repository, private_repository
+
+    root = Path(start["root"])
+    repository = find_repository(root) or private_repository(root, project.state / "code.git")
+    return nested_git_dirs(repository, run.code)
+
+
+def with_journals(project: Project, run: Run, rundir: RunDir) -> Run:
+    from mltrack.collect.artifacts import keep_artifacts, logged
+    from mltrack.formats.series import summarise
+    from mltrack.operations.collect import collect_journals
+    from mltrack.operations.finish import keep_series
+
+    collected = collect_journals(project, rundir)
+    artifacts, warnings = keep_artifacts(logged(rundir.artifacts), project.store, project.stat_cache)
+    return replace(
+        run,
+        params={**run.params, **collected.params},
+        metrics=summarise(collected.points),
+        series=keep_series(project, collected.points),
+        log=collected.log,
+        artifacts=tuple(artifacts),
+        warnings=(*run.warnings, *warnings),
+    )
+
+
+def with_outcome(run: Run, rundir: RunDir) -> Run:
+    """Status and times: as the supervisor wrote them, or lost."""
+    from mltrack.operations.record import timestamp
+
+    outcome, process = rundir.read("outcome"), rundir.read("process") or {}
+    if outcome is None:
+        last = max((path.stat().st_mtime for path in (rundir.output, rundir.metrics) if path.exists()), default=None)
+        gone = Warning("lost", "mltrack was killed while it watched this run; how the command ended is not known.")
+        finished = timestamp(last) if last is not None else None
+        return replace(
+            run, status="lost", started_at=started_at(process), finished_at=finished, warnings=(*run.warnings, gone)
+        )
+    late = Warning("folded-late", "mltrack was killed before it collected the artifacts; those in files are not kept.")
+    return replace(
+        run,
+        status=outcome["status"],
+        exit_code=outcome["exit_code"],
+        signal=outcome["signal"],
+        started_at=timestamp(outcome["started_at"]),
+        finished_at=timestamp(outcome["finished_at"]),
+        duration_s=outcome["duration_s"],
+        resources=Resources(outcome.get("peak_memory_bytes"), outcome.get("cpu_seconds")),
+        log=replace(run.log, truncated=True) if isinstance(run.log, Log) and outcome.get("log_truncated") else run.log,
+        warnings=(*run.warnings, late),
+    )

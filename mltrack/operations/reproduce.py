@@ -1,0 +1,202 @@
+"""`mltrack reproduce`: run a past experiment again from what was recorded, and say whether the result is the same.
+
+Restores code, data and environment into a directory of their own, runs the command there, and compares. The new run
+is recorded in the enclosing project, or in the directory itself, which then becomes a clone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mltrack.compare.verdict import Rules, could_not_run, judge
+from mltrack.errors import CheckFailed, MltrackError
+from mltrack.nouns import noun
+from mltrack.operations.fetch import ensure_here
+from mltrack.operations.find import find_run
+from mltrack.operations.objects import directories_of, named_objects
+from mltrack.operations.record import record
+from mltrack.operations.request import Declared, Place, Plan, RunRequest, Tell, silent
+from mltrack.operations.workspace import check_empty, copied_place, lay_out, remove_recorded_artifacts
+from mltrack.project import Project
+from mltrack.records import Condition, Parent, Run, Verdict, new_id, to_dict
+from mltrack.redact import PLACEHOLDER, Redactor
+
+if TYPE_CHECKING:
+    from mltrack.environments import Rebuilt
+
+
+@noun
+class Reproduction:
+    """What `reproduce` came to."""
+
+    then: Run
+    now: Run | None
+    """None when the command could not be started."""
+    verdict: Verdict
+    directory: Path
+
+
+def reproduce(
+    ref: str,
+    start: Path,
+    url: str | None = None,
+    into: Path | None = None,
+    tell: Tell = silent,
+    output_to_stderr: bool = False,
+) -> Reproduction:
+    """Reproduce a run from the enclosing project, or from the remote at `url`.
+
+    Raises NotFound, RemoteError, DataMissing and others when it cannot even begin; what fails later is a verdict.
+    """
+    project, then, top = begin(ref, start, url, into, tell)
+    with project:
+        phase = "fetching"
+        try:
+            tell(f"fetching code, data and environment of {then.id}")
+            ensure_here(project, needed(then), tell, directories_of(then))
+            phase = "restoring"
+            tell(f"restoring them in {top}")
+            root = lay_out(project, then, top)
+            remove_recorded_artifacts(then, root)
+            phase = "environment"
+            rebuilt = rebuild(project, then, root, tell)
+            phase = "running"
+            tell(f"running {' '.join(then.command)}")
+            now = record(project, plan_for(then, root, rebuilt, output_to_stderr), tell)
+        except MltrackError as error:
+            if phase in ("fetching", "restoring"):
+                if into is None and top.parent == project.work:
+                    shutil.rmtree(top, ignore_errors=True)
+                raise
+            return Reproduction(then, None, could_not_run(then.id, phase, cause_of(error)), top)
+        verdict = judge(then, now, rules_for(project, then))
+        verdict = replace(
+            verdict, conditions=(*verdict.conditions, *(Condition(w.kind, None, w.message) for w in rebuilt.warnings))
+        )
+        project.ledger.add_event("verdict", now.id, to_dict(verdict))
+        return Reproduction(then, replace(now, verdict=verdict), verdict, top)
+
+
+def cause_of(error: MltrackError) -> str:
+    """The error as a text that may be kept: an installer's output can hold the password of an index."""
+    return Redactor(os.environ).text(f"{error} {error.hint or ''}".strip())
+
+
+def begin(ref: str, start: Path, url: str | None, into: Path | None, tell: Tell) -> tuple[Project, Run, Path]:
+    """The project that records, the run to reproduce, and the directory to work in."""
+    project = Project.find(start)
+    if project is not None:
+        if url is not None:
+            from mltrack.operations.share import pull_from
+
+            pull_from(project, url, tell)
+        run = find_run(project, ref)
+        return project, check_whole(run), into or project.work / new_id()
+    from mltrack.errors import NotFound
+    from mltrack.operations.share import clone_records
+
+    if url is None:
+        raise NotFound("There is no mltrack project here.", "Name where the run is: mltrack reproduce ID --from URL")
+    top = into or start / f"reproduced-{ref.lstrip('@~') or 'run'}"
+    check_empty(top)
+    project = clone_records(url, top, tell)
+    return project, check_whole(find_run(project, ref)), top
+
+
+def check_whole(run: Run) -> Run:
+    """Refuse at once what cannot be reproduced."""
+    if run.status == "running":
+        raise CheckFailed(f"{run.id} is still running.", "Reproduce it when it has ended.")
+    if any(PLACEHOLDER in word for word in run.command):
+        raise CheckFailed(
+            f"The command of {run.id} held a secret, which was not recorded.",
+            f"Check it out and run it yourself: mltrack checkout {run.id}",
+        )
+    return run
+
+
+def needed(run: Run) -> list[str]:
+    """The objects that a reproduction needs: not the old artifacts, which are compared by digest alone."""
+    return [digest for name, digest in named_objects(run) if not name.startswith(("artifact ", "metric ", "output "))]
+
+
+def rebuild(project: Project, run: Run, root: Path, tell: Tell) -> Rebuilt:
+    """The recorded environment, built here."""
+    from mltrack.environments import RebuildRequest
+    from mltrack.operations.beside import user_cache
+    from mltrack.plugins import load
+
+    lock = project.store.get_bytes(run.environment.lockfile) if run.environment.lockfile else None
+    kind = load("environments", run.environment.kind)
+    name = (run.environment.lockfile or "none").removeprefix("b3:")[:32]
+    place = user_cache(os.environ) / "environments" / name
+    if run.environment.packages:
+        many = len(run.environment.packages)
+        tell(f"building the environment: Python {run.environment.python}, {many} package{'s' if many > 1 else ''}")
+    request = RebuildRequest(run.environment, lock, run.command, root, place, dict(os.environ), root, run.cwd)
+    rebuilt: Rebuilt = kind.rebuild(request)
+    return rebuilt
+
+
+def plan_for(then: Run, root: Path, rebuilt: Rebuilt, output_to_stderr: bool) -> Plan:
+    """The recorded run as a plan that works in the restored copy."""
+    from mltrack.confine import inside
+
+    if then.cwd != ".":
+        inside(root, then.cwd)  # a record from a remote may say anything
+    declared = Declared(
+        **{key: tuple(then.declared.get(key, ())) for key in ("inputs", "outputs", "params", "metrics")}
+    )
+    request = RunRequest(
+        command=then.command,
+        cwd=root,
+        name=then.name,
+        experiment=then.experiment,
+        seed=then.seed,
+        environment_kind=then.environment.kind,
+        output_to_stderr=output_to_stderr,
+        parent=Parent("reproduce", then.id),
+    )
+    place = copied_place(root, then.code)
+    place = Place(root, place.repository, True, then.code, None, {**recorded_variables(then), **rebuilt.variables})
+    stdin = next((item.path for item in then.inputs if item.role == "stdin"), None)
+    resume = tuple(item for item in then.inputs if item.role == "resume")
+    stdin_path = None if stdin is None else Path(stdin) if Path(stdin).is_absolute() else inside(root, stdin)
+    set_params = {name: then.params[name] for name, source in then.param_sources.items() if source == "--set"}
+    made = {artifact.path for artifact in then.artifacts}
+    in_parts = frozenset(name.rstrip("/") for name in then.declared.get("directories", ())) - made
+    words = (then.command, rebuilt.argv, then.cwd)
+    return Plan(request, place, *words, declared, set_params, (), stdin_path, resume, in_parts)
+
+
+def recorded_variables(then: Run) -> dict[str, str]:
+    """Variables that move numbers, as they were: threads, determinism, hash seed. The rest is of the old machine."""
+    prefixes = (
+        "OMP_",
+        "MKL_",
+        "OPENBLAS_",
+        "NUMEXPR_",
+        "CUBLAS_",
+        "TF_",
+        "XLA_",
+        "NVIDIA_TF32",
+        "PYTHONHASHSEED",
+        "TZ",
+        "LANG",
+        "LC_",
+    )
+    return {
+        name: value
+        for name, value in then.environment.variables.items()
+        if name.startswith(prefixes) and PLACEHOLDER not in value
+    }
+
+
+def rules_for(project: Project, then: Run) -> Rules:
+    """What the project's settings say of a verdict."""
+    config = project.config
+    return Rules(config.tolerance, config.ignore, tuple(then.declared.get("metrics", ())))

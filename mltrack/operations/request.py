@@ -1,0 +1,149 @@
+"""What a caller asks of `run`, and where the command is to work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mltrack.errors import UsageError
+from mltrack.nouns import noun
+
+if TYPE_CHECKING:
+    from mltrack.formats.overrides import FileEdit
+    from mltrack.git.capture import Captured
+    from mltrack.git.repository import Repository
+    from mltrack.live.rundir import RunDir
+    from mltrack.project import Project
+    from mltrack.records import Artifact, CodeState, Input, Parent, Run
+    from mltrack.redact import Redactor
+    from mltrack.snapshot.inputs import FoundInput
+
+Tell = Callable[[str], None]
+"""Receives a sentence for the person at the terminal."""
+
+
+LONGEST_WORD = 200
+"""Characters of a name or a tag: it stands in every list of runs."""
+
+
+def checked_tag(word: str) -> str:
+    """The word, if it can be a tag. Raises UsageError."""
+    if not word or len(word) > LONGEST_WORD or any(sign.isspace() or sign == "@" for sign in word):
+        raise UsageError(
+            f"{word[:LONGEST_WORD]!r} cannot be a tag.",
+            f"A tag is one word without spaces or @, of at most {LONGEST_WORD} characters.",
+        )
+    return word
+
+
+def checked_name(name: str | None, what: str) -> str | None:
+    """The text, if it can be the name of a run or an experiment. Raises UsageError."""
+    if name is not None and (not name.strip() or len(name) > LONGEST_WORD or len(name.splitlines()) > 1):
+        raise UsageError(
+            f"{name[:LONGEST_WORD]!r} cannot be the name of {what}.",
+            f"A name is one line of at most {LONGEST_WORD} characters.",
+        )
+    return name
+
+
+def silent(sentence: str) -> None:
+    """Tell nobody."""
+
+
+@noun
+class RunRequest:
+    """One run as it was asked for. Paths and patterns are relative to `cwd`, as they were typed."""
+
+    command: tuple[str, ...]
+    cwd: Path
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    name: str | None = None
+    experiment: str | None = None
+    tags: tuple[str, ...] = ()
+    why: str | None = None
+    seed: int | None = None
+    environment_kind: str | None = None
+    resume_from: str | None = None
+    isolated: bool = False
+    strict: bool = False
+    quiet: bool = False
+    output_to_stderr: bool = False
+    """Show the command's standard output on stderr: stdout is for JSON."""
+    parent: Parent | None = None
+
+
+@noun
+class Place:
+    """Where the command works: the user's own worktree, or a copy."""
+
+    root: Path
+    """The project's root, or the copy of it: paths of the record are relative to it."""
+    repository: Repository
+    is_copy: bool = False
+    code: CodeState | None = None
+    """Where the copy came from: its branch and origin are recorded, not the copy's own."""
+    installed_from: Path | None = None
+    """The project that editable installs point to, where that is not `root`: the original of an isolated copy."""
+    variables: Mapping[str, str | None] = field(default_factory=dict)
+    """Changes to the environment variables; None removes one."""
+
+
+@noun
+class Declared:
+    """Patterns relative to the root of the place, from flags and settings together."""
+
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    params: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+@noun
+class Plan:
+    """A run about to be recorded: nothing in it depends on the world any more, except through `place`."""
+
+    request: RunRequest
+    place: Place
+    command: tuple[str, ...]
+    """As it is recorded, before redaction."""
+    argv: tuple[str, ...]
+    """As it is started."""
+    cwd: str
+    declared: Declared
+    set_params: Mapping[str, object] = field(default_factory=dict)
+    """Values that `--set` put into the command. Those that it put into params files are in `edits`."""
+    edits: tuple[FileEdit, ...] = ()
+    stdin: Path | None = None
+    resume: tuple[Artifact | Input, ...] = ()
+    """Recorded files that the run starts from."""
+    in_parts: frozenset[str] = frozenset()
+    """Declared directories of which the reproduced run recorded single files, because others lay there already."""
+
+    @property
+    def working_directory(self) -> Path:
+        return Path(os.path.normpath(self.place.root / self.cwd))
+
+
+@noun
+class Recording:
+    """Everything about a run that was fixed before its command started."""
+
+    project: Project
+    plan: Plan
+    rundir: RunDir
+    redactor: Redactor
+    captured: Captured
+    inputs: tuple[FoundInput, ...]
+    opening: Run
+    """The record as far as it is known: status running."""
+    before: Mapping[bytes, Any]
+    """Path below the root -> stat fields, of all files that were there."""
+    variables: Mapping[str, str]
+    """The environment of the command."""

@@ -1,0 +1,137 @@
+"""`mltrack run`: plan a run, choose where it works, record it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mltrack.errors import UsageError
+from mltrack.operations.reconcile import reconcile
+from mltrack.operations.record import record
+from mltrack.operations.request import (
+    Declared,
+    Place,
+    Plan,
+    RunRequest,
+    Tell,
+    checked_name,
+    checked_tag,
+    silent,
+)
+from mltrack.operations.run_params import load_params_files
+from mltrack.records import Parent
+from mltrack.snapshot.inputs import name_below
+
+if TYPE_CHECKING:
+    from mltrack.git.repository import Repository
+    from mltrack.project import Project
+    from mltrack.records import Artifact, Run
+
+
+def run(project: Project, request: RunRequest, tell: Tell = silent) -> Run:
+    """Record one execution of a command; returns the sealed run.
+
+    Raises StartError (or a subclass) when the command was not started; then nothing is recorded.
+    """
+    if not request.command:
+        raise UsageError("There is no command to run.", "Put it after two dashes: mltrack run -- python train.py")
+    check_words(request)
+    project.check_formats()
+    reconcile(project)
+    cwd = name_below(project.root, request.cwd)
+    declared = declare(project, request)
+    changes = override(project.root, request, declared)
+    place = Place(project.root, repository_of(project))
+    request, resume = resumed(project, request)
+    plan = Plan(
+        request, place, changes.command, changes.command, cwd, declared, changes.values, changes.edits, None, resume
+    )
+    if not request.isolated and not changes.edits:
+        return record(project, plan, tell)
+    from mltrack.operations.workspace import isolate, remove_copy
+
+    copy = isolate(project, place, declared, changes.edits)
+    tell("The command works in a copy of the project; what it writes is kept in the store, not here.")
+    try:
+        return record(project, replace(plan, place=copy), tell)
+    finally:
+        remove_copy(project, copy)
+
+
+def check_words(request: RunRequest) -> None:
+    """Refuse a name or a tag that would not do, before anything starts. Raises UsageError."""
+    checked_name(request.name, "a run")
+    checked_name(request.experiment, "an experiment")
+    for word in request.tags:
+        checked_tag(word)
+
+
+def resumed(project: Project, request: RunRequest) -> tuple[RunRequest, tuple[Artifact, ...]]:
+    """A warm start makes the new run a child of the run whose artifacts it takes."""
+    if request.resume_from is None:
+        return request, ()
+    from mltrack.operations.find import find_run
+
+    earlier = find_run(project, request.resume_from)
+    if not earlier.artifacts:
+        raise UsageError(f"{earlier.id} has no artifacts to resume from.", f"Look at it: mltrack show {earlier.id}")
+    return replace(request, parent=Parent("resume", earlier.id)), earlier.artifacts
+
+
+def repository_of(project: Project) -> Repository:
+    """The git repository that the project lies in, or a private one in `.mltrack/` where there is none."""
+    from mltrack.git.repository import find_repository, private_repository
+
+    found = find_repository(project.root)
+    return found if found is not None else private_repository(project.root, project.state / "code.git")
+
+
+def declare(project: Project, request: RunRequest) -> Declared:
+    """Flags and settings as one list each, relative to the project's root."""
+    base = request.cwd
+
+    def joined(settings: tuple[str, ...], flags: tuple[str, ...]) -> tuple[str, ...]:
+        typed = tuple(name_below(project.root, Path(base, os.path.expanduser(flag))) for flag in flags)
+        return tuple(dict.fromkeys((*settings, *typed)))
+
+    def with_keys(flag: str) -> str:
+        path, _, keys = flag.partition(":")
+        name = name_below(project.root, Path(base, os.path.expanduser(path)))
+        return f"{name}:{keys}" if keys else name
+
+    config = project.config
+    params = tuple(dict.fromkeys((*config.params, *(with_keys(flag) for flag in request.params))))
+    return Declared(
+        joined(config.inputs, request.inputs),
+        joined(config.outputs, request.outputs),
+        params,
+        joined(config.metrics, request.metrics),
+    )
+
+
+class Changes:
+    """What `--set` comes to: a command, edits of params files, and the values that the command was given."""
+
+    def __init__(self, command: tuple[str, ...], edits: tuple[Any, ...], values: Mapping[str, object]) -> None:
+        self.command = command
+        self.edits = edits
+        self.values = values
+
+
+def override(root: Path, request: RunRequest, declared: Declared) -> Changes:
+    """Apply `--set KEY=VALUE`; raises UsageError for a key that nothing takes."""
+    if not request.overrides:
+        return Changes(request.command, (), {})
+    from mltrack.formats.overrides import apply_overrides, parse_override
+
+    overrides = [parse_override(text) for text in request.overrides]
+    files: dict[str, dict[str, Any]] = {}
+    for name, _, part in load_params_files(root, declared.params):
+        files.setdefault(name, {}).update(part)
+    applied = apply_overrides(request.command, overrides, files)
+    edited = {key for key, how in applied.how.items() if how in files}
+    values = {item.key: item.value for item in overrides if item.key not in edited}
+    return Changes(applied.command, applied.edits, values)

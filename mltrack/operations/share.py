@@ -1,0 +1,181 @@
+"""`mltrack remote`, `push`, `pull`, `clone`: the road between projects."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mltrack.config import CHECKOUT_FILE, PROJECT_FILE, read_settings
+from mltrack.errors import NotFound, StorageError, UsageError
+from mltrack.operations.find import find_run
+from mltrack.operations.objects import objects_of
+from mltrack.operations.outputs import forget
+from mltrack.operations.reconcile import reconcile
+from mltrack.operations.request import Tell, silent
+from mltrack.operations.verify import Problem
+from mltrack.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mltrack.sync.transfer import Transfer
+
+    Progress = Callable[[int], None]
+
+
+def add_remote(project: Project, name: str, url: str, shared: bool = False) -> str:
+    """Remember a remote in this checkout, or with `shared` in mltrack.yaml; returns the URL as it was written.
+
+    A relative path is relative to the project. Raises UsageError for a URL that holds a password.
+    """
+    from mltrack.sync.remote import check_url
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise UsageError(f"{name!r} cannot name a remote.", "Use letters, digits, dots and dashes.")
+    if name in project.config.remotes:
+        raise UsageError(f"There is a remote called {name} already.", f"Remove it first: mltrack remote rm {name}")
+    if not url.strip():
+        raise UsageError("The URL is empty.", f"Give a directory or a URL: mltrack remote add {name} URL")
+    check_url(url)
+    if "://" not in url and not os.path.isabs(url):
+        url = os.path.relpath(Path(os.getcwd(), url), project.root)
+    path = project.root / PROJECT_FILE if shared else project.state / CHECKOUT_FILE
+    if shared:
+        append_remote(path, name, url)
+    else:
+        settings = read_settings(path)
+        write_settings(path, {**settings, "remotes": {**settings.get("remotes", {}), name: url}})
+    project.reload()
+    return url
+
+
+def append_remote(path: Path, name: str, url: str) -> None:
+    """Add a remote to the user's own file, which is not ours to rewrite: only where it has no `remotes` yet."""
+    if "remotes" in read_settings(path):
+        raise UsageError(f"{path.name} has remotes already.", f"Add this line below them: {name}: {url}")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    write_text(path, f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}remotes:\n  {name}: {url}\n")
+
+
+def remove_remote(project: Project, name: str) -> None:
+    """Forget a remote of this checkout. What is on it stays."""
+    path = project.state / CHECKOUT_FILE
+    settings = read_settings(path)
+    remotes = dict(settings.get("remotes", {}))
+    if name not in remotes:
+        where = (
+            f"It is in {PROJECT_FILE}: remove it there." if name in project.config.remotes else "See: mltrack remote ls"
+        )
+        raise NotFound(f"This checkout has no remote called {name}.", where)
+    del remotes[name]
+    write_settings(path, {**settings, "remotes": remotes})
+    project.reload()
+
+
+def write_settings(path: Path, settings: dict[str, Any]) -> None:
+    """Write our own settings file, as JSON: that is YAML too, and is read without importing yaml before every run."""
+    import json
+
+    write_text(path, json.dumps(settings, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def push(
+    project: Project, refs: Sequence[str] = (), name: str | None = None, progress: Progress | None = None
+) -> Transfer:
+    """Send runs (all finished ones by default) and what they need to a remote."""
+    from mltrack.sync.transfer import push as send
+
+    reconcile(project)
+    ids = [find_run(project, ref).id for ref in refs] or None
+    return send(project.remote(name), project.ledger, project.store, objects_of, ids, progress)
+
+
+def pull(
+    project: Project,
+    refs: Sequence[str] = (),
+    name: str | None = None,
+    data: bool = False,
+    progress: Progress | None = None,
+) -> Transfer:
+    """Bring records and events from a remote, and with `data` the objects that they need."""
+    from mltrack.sync.transfer import pull as receive
+
+    remote = project.remote(name)
+    moved = receive(remote, project.ledger, project.store, objects_of, None, data and not refs, progress)
+    forget(project)
+    if data and refs:
+        ids = [find_run(project, ref).id for ref in refs]
+        moved = receive(remote, project.ledger, project.store, objects_of, ids, True, progress)
+    return moved
+
+
+def pull_from(project: Project, url: str, tell: Tell = silent) -> None:
+    """Bring the records of a remote. It becomes one of the project's, so that data can be fetched."""
+    known = {address: name for name, address in project.config.remotes.items()}
+    name = known.get(url)
+    if name is None:
+        name = "origin" if "origin" not in project.config.remotes else f"remote-{len(project.config.remotes) + 1}"
+        add_remote(project, name, url)
+        tell(f"added the remote {name}")
+    pull(project, name=name)
+
+
+def clone(url: str, top: Path, tell: Tell = silent) -> Project:
+    """A new project with the records of a remote, as a git repository with nothing checked out."""
+    from mltrack.git.repository import git_environment
+
+    check_absent(top)
+    project = clone_records(url, top, tell)
+    done = subprocess.run(["git", "init", "-q", str(top)], env=git_environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise StorageError(f"git could not make a repository in {top}: {done.stderr.strip()}", "See its message.")
+    return project
+
+
+def clone_records(url: str, top: Path, tell: Tell = silent) -> Project:
+    """A new project in `top` that has the records of a remote, and the remote as `origin`. No data comes along."""
+    from mltrack.sync.remote import check_url
+
+    check_url(url)
+    made = not top.exists()
+    address = url if "://" in url or os.path.isabs(url) else os.path.abspath(url)
+    project = Project(top)
+    try:
+        project.make()
+        add_remote(project, "origin", address)
+        tell(f"fetching the records of {address}")
+        pull(project)
+    except BaseException:
+        project.close()
+        discard(top, made)
+        raise
+    return project
+
+
+def discard(top: Path, made: bool) -> None:
+    """Take back a clone that came to nothing."""
+    import shutil
+
+    shutil.rmtree(top if made else top / ".mltrack", ignore_errors=True)
+
+
+def check_absent(top: Path) -> None:
+    if top.exists() and (not top.is_dir() or any(top.iterdir())):
+        raise UsageError(f"{top} is there already and is not an empty directory.", "Name another one.")
+
+
+def verify_remote(project: Project, name: str | None) -> list[Problem]:
+    """Check every byte of a remote."""
+    from mltrack.sync.check import check_remote
+
+    return [Problem(item.kind, item.message, item.digest) for item in check_remote(project.remote(name), objects_of)]

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from mltrack.operations.outputs import artifact_paths, below_root, forget, matches, output_rule, remember
+from mltrack.operations.request import Declared
+from mltrack.project import Project
+
+
+def test_declared_outputs_and_what_is_below_them_are_outputs(tmp_path: Path) -> None:
+    rule = output_rule(Project.open(tmp_path), Declared(outputs=("models/", "*.pt"), metrics=("m.json",)), "")
+    assert [rule(path) for path in (b"models/a", b"x.pt", b"m.json", b"modelsx", b"train.py")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_what_an_earlier_run_created_is_an_output_unless_a_person_writes_such_files(tmp_path: Path) -> None:
+    project = Project.open(tmp_path)
+    remember(project, ["weights.npy", "helper.py"])
+    rule = output_rule(project, Declared(), "sub/")
+    assert rule(b"sub/weights.npy")
+    assert not rule(b"sub/helper.py"), "an edit made during a run must not disappear from the next snapshot"
+    assert not rule(b"weights.npy"), "outside of the project"
+
+
+def test_the_cache_of_paths_can_be_dropped(tmp_path: Path) -> None:
+    project = Project.open(tmp_path)
+    remember(project, ["a\nb", "caf\udce9"])
+    assert artifact_paths(project) == {"a\nb", "caf\udce9"}
+    forget(project)
+    assert artifact_paths(project) == set()
+
+
+def test_paths_are_told_from_the_projects_root() -> None:
+    assert below_root({b"sub/a": 1, b"other": 2}, "sub/") == {b"a": 1}
+    assert below_root({b"a": 1}, "") == {b"a": 1}
+
+
+def test_patterns_match_names_and_directories() -> None:
+    assert matches("out/x/y", ["out"]) and matches("a.pt", ["*.pt"]) and not matches("outer", ["out"])
