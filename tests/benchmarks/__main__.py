@@ -1,0 +1,21 @@
+"""`make bench`: every table, or those whose names are given: python -m tests.benchmarks overhead logging."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+TABLES = ("startup", "overhead", "logging", "ledger", "capture", "store", "output")
+
+
+def main() -> None:
+    for name in sys.argv[1:] or TABLES:
+        if name not in TABLES:
+            raise SystemExit(f"There is no table {name}. Known: {', '.join(TABLES)}")
+        with TemporaryDirectory() as scratch:
+            import_module(f"tests.benchmarks.{name}").measure(Path(scratch))
+
+
+main()
