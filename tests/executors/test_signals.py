@@ -97,7 +97,9 @@ def test_signals_that_come_at_the_start_are_not_lost(tmp_path: Path) -> None:
 
 def test_a_stopped_command_goes_on(driven: Driven, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
-    with driven.start(*sh(WAITS.replace("FLAG", str(flag)) + "; echo done"), stdout=subprocess.DEVNULL) as process:
+    script = "echo ready; " + WAITS.replace("FLAG", str(flag)) + "; echo done"
+    with driven.start(*sh(script), stdout=subprocess.DEVNULL) as process:
+        driven.await_output(b"ready")
         pid = driven.facts["pid"]
         os.kill(pid, signal.SIGSTOP)
         wait_for(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "T")
@@ -105,7 +107,7 @@ def test_a_stopped_command_goes_on(driven: Driven, tmp_path: Path) -> None:
         assert process.poll() is None
         process.send_signal(signal.SIGCONT)
         assert process.wait(30) == 0
-    assert driven.logged() == b"done\n"
+    assert driven.logged() == b"ready\ndone\n"
 
 
 def test_stop_ends_the_group_politely(driven: Driven) -> None:
