@@ -56,7 +56,7 @@ def test_what_was_logged_survives_a_kill(tmp_path: Path, victims: tuple[str, ...
             process.wait(30)
             wait_for(lambda: settled(driven))  # noqa: B023
         check(driven, victims)
-        assert not any(exists(facts[name]) for name in ("supervisor", "keeper", "pid"))
+        wait_for(lambda: not any(exists(facts[name]) for name in ("supervisor", "keeper", "pid")))  # noqa: B023
 
 
 def check(driven: Driven, victims: tuple[str, ...]) -> None:
