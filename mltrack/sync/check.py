@@ -60,7 +60,7 @@ def check_remote(
 
 def check_packs(remote: Remote, sound: dict[str, tuple[int, str]], progress: Progress | None) -> Iterator[Problem]:
     """Read every pack; the sound ones are noted with their length and a digest of their rows."""
-    for path in sorted(remote.sizes("packs")):
+    for path in sorted(remote.list("packs")):
         name = path[3:]
         if not HEX.fullmatch(name) or pack_path(name) != f"packs/{path}":
             continue
@@ -79,7 +79,7 @@ def check_packs(remote: Remote, sound: dict[str, tuple[int, str]], progress: Pro
 
 def check_indexes(remote: Remote, packs: dict[str, tuple[int, str]]) -> Iterator[Problem]:
     """Does every index say the truth of packs that are there? The remote's copy is read, not the cached one."""
-    for name in sorted(remote.sizes("indexes")):
+    for name in sorted(remote.list("indexes")):
         if not HEX.fullmatch(name):
             continue
         data = remote.read(index_path(name)) or b""
@@ -100,7 +100,7 @@ def check_indexes(remote: Remote, packs: dict[str, tuple[int, str]]) -> Iterator
 def check_segments(remote: Remote, needs: Needs | None, objects_of: ObjectsOf | None) -> Iterator[Problem]:
     """Read every segment and its records, then the chains they make and the heads."""
     names = sorted(
-        filter(None, map(SegmentName.parse, remote.sizes("ledger"))), key=lambda n: (n.replica, n.first, n.last, n.hex)
+        filter(None, map(SegmentName.parse, remote.list("ledger"))), key=lambda n: (n.replica, n.first, n.last, n.hex)
     )
     hexes = {name.hex for name in names}
     for name in names:
@@ -114,7 +114,7 @@ def check_segments(remote: Remote, needs: Needs | None, objects_of: ObjectsOf | 
             yield Problem("chain", name.path, "The segment before it is not there.")
         yield from check_records(segment, needs, objects_of)
     files = {str(name) for name in names}
-    for replica in sorted(remote.sizes("heads")):
+    for replica in sorted(remote.list("heads")):
         head = (remote.read(f"heads/{replica}") or b"").decode("ascii", "replace").strip()
         if f"{replica}/{head}" not in files:
             yield Problem("head", f"heads/{replica}", "It names a segment that is not there.")

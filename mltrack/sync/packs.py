@@ -134,10 +134,10 @@ class Catalogue:
     def refresh(self) -> None:
         """List the remote's packs and indexes; indexes are read once and then come from the cache."""
         # Indexes before packs: whatever an index names was there before it.
-        self._indexes = sorted(name for name in self.remote.sizes("indexes") if HEX.fullmatch(name))
-        found = self.remote.sizes("packs")
+        self._indexes = sorted(name for name in self.remote.list("indexes") if HEX.fullmatch(name))
+        found = self.remote.list("packs")
         self.packs = {
-            path[3:]: size for path, size in found.items() if HEX.fullmatch(path[3:]) and path[:2] == path[3:5]
+            path[3:]: listed.size for path, listed in found.items() if HEX.fullmatch(path[3:]) and path[:2] == path[3:5]
         }
 
     def has_pack(self, name: str, length: int) -> bool:

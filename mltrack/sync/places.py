@@ -1,6 +1,6 @@
 """Where the files of a remote lie: a directory, by plain system calls; anything else, by fsspec.
 
-A place asks only for what every filesystem does rightly: write a whole file, read one, read a range, list with sizes.
+A place asks only for what every filesystem does rightly: write a whole file, read one, read a range, list, remove.
 A file that is not there is FileNotFoundError; all other errors are the library's own, and `remote.py` translates them.
 """
 
@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 WHOLE_PUTS = {"memory", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "hf"}
 """Protocols whose put makes a file appear whole or not at all; for the others a file is renamed into place."""
+
+
+class Listed(NamedTuple):
+    """What a listing says of a file; None where the filesystem does not tell. `modified`: its own clock, seconds."""
+
+    size: int | None
+    modified: float | None
 
 
 class Place(Protocol):
@@ -22,8 +29,11 @@ class Place(Protocol):
     def write(self, path: str, data: bytes) -> None:
         """Whole or not at all, replacing what is there; durable when it returns, where that can be had."""
 
-    def sizes(self, folder: str) -> dict[str, int | None]:
-        """Every file below a folder, at any depth: its path below that folder, and its length where it is known."""
+    def remove(self, path: str) -> None:
+        """Remove a file; FileNotFoundError if there is none, where the filesystem tells."""
+
+    def list(self, folder: str) -> dict[str, Listed]:
+        """Every file below a folder, at any depth, by its path below that folder. Without unfinished writes."""
 
 
 class Directory:
@@ -57,8 +67,11 @@ class Directory:
             raise
         sync_directory(target.parent)
 
-    def sizes(self, folder: str) -> dict[str, int | None]:
-        found: dict[str, int | None] = {}
+    def remove(self, path: str) -> None:
+        (self.root / path).unlink()
+
+    def list(self, folder: str) -> dict[str, Listed]:
+        found: dict[str, Listed] = {}
         top = str(self.root / folder)
         pending = [top]
         while pending:
@@ -70,7 +83,8 @@ class Directory:
                         if entry.is_dir():
                             pending.append(entry.path)
                         else:
-                            found[entry.path[len(top) + 1 :]] = entry.stat().st_size
+                            stat = entry.stat()
+                            found[entry.path[len(top) + 1 :]] = Listed(stat.st_size, stat.st_mtime)
             except FileNotFoundError:
                 continue
         if not found and not self.root.is_dir():
@@ -122,15 +136,40 @@ class Filesystem:
         self.fs.pipe_file(partial, data)
         self.fs.mv(partial, target)
 
-    def sizes(self, folder: str) -> dict[str, int | None]:
+    def remove(self, path: str) -> None:
+        self.fs.rm_file(self.path(path))
+
+    def list(self, folder: str) -> dict[str, Listed]:
         top = self.path(folder)
         try:
             found = self.fs.find(top, detail=True)
         except FileNotFoundError:
             return {}
         start = len(self.fs._strip_protocol(top)) + 1
-        below = {name[start:]: info.get("size") for name, info in found.items()}
-        return {path: size for path, size in below.items() if not path.rpartition("/")[2].startswith(".")}
+        below = {name[start:]: Listed(info.get("size"), modified(info)) for name, info in found.items()}
+        return {path: listed for path, listed in below.items() if not path.rpartition("/")[2].startswith(".")}
+
+
+TIME_FIELDS = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
+"""What the filesystems of fsspec call the time of the last write."""
+
+
+def modified(info: dict[str, Any]) -> float | None:
+    """When a file was last written, by the server's clock, in seconds since 1970."""
+    from datetime import datetime, timezone
+
+    for name in TIME_FIELDS:
+        value = info.get(name)
+        if isinstance(value, str):
+            try:
+                value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+            except ValueError:
+                continue
+        if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
+        if isinstance(value, (int, float)):
+            return float(value)
+    return None
 
 
 def place_at(url: str) -> Place:

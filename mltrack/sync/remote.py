@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -17,9 +18,13 @@ from typing import TypeVar
 from mltrack.digest import canonical_json
 from mltrack.errors import Damaged, FormatTooNew, MltrackError, RemoteError, StorageError, UsageError
 from mltrack.patterns import lazy
-from mltrack.sync.places import Place, place_at
+from mltrack.sync.places import Listed, Place, place_at
 
+A = TypeVar("A")
 T = TypeVar("T")
+
+AT_ONCE = 8
+"""Requests under way together."""
 
 FORMAT = 1
 DESCRIPTION = {"digest": "blake3-256", "format": "mltrack remote", "version": FORMAT}
@@ -109,6 +114,7 @@ class Remote:
         self.url = url.rstrip("/") or url
         self.cache = cache
         self.requests = 0
+        self._turn = threading.Lock()
 
     @cached_property
     def place(self) -> Place:
@@ -124,13 +130,46 @@ class Remote:
 
     def write(self, path: str, data: bytes) -> None:
         """Make a file appear whole, or not at all."""
-        self.requests += 1
+        self._count()
         self._told("write to", lambda: self.place.write(path, data))
 
-    def sizes(self, folder: str) -> dict[str, int | None]:
-        """Every file below a folder and its length, None where the filesystem does not say."""
-        self.requests += 1
-        return self._told("list", lambda: self.place.sizes(folder))
+    def remove(self, path: str) -> None:
+        """Remove a file. That it is gone already is no error."""
+        self._count()
+
+        def work() -> None:
+            try:
+                self.place.remove(path)
+            except FileNotFoundError:
+                pass
+
+        self._told("remove from", work)
+
+    def list(self, folder: str) -> dict[str, Listed]:
+        """Every file below a folder, by its path below it: length and server's time of the last write, where told."""
+        self._count()
+        return self._told("list", lambda: self.place.list(folder))
+
+    def map(self, function: Callable[[A], T], items: Iterable[A], at_once: int = AT_ONCE) -> Iterator[T]:
+        """What the function, which makes requests, gives for each item, in order, several under way together.
+
+        Items are drawn only as needed, so memory is bounded by `at_once` of them. After an error nothing new begins.
+        """
+        from collections import deque
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        flying: deque[Future[T]] = deque()
+        with ThreadPoolExecutor(at_once) as pool:
+            try:
+                for item in items:
+                    flying.append(pool.submit(function, item))
+                    if len(flying) >= at_once:
+                        yield flying.popleft().result()
+                while flying:
+                    yield flying.popleft().result()
+            finally:
+                for future in flying:
+                    future.cancel()
 
     def is_remote(self) -> bool:
         """Does it hold mltrack's data? Raises FormatTooNew if a newer version's, Damaged if `store.json` is another."""
@@ -181,8 +220,12 @@ class Remote:
 
     # -- errors --------------------------------------------------------------------------------------------------
 
+    def _count(self) -> None:
+        with self._turn:
+            self.requests += 1
+
     def _found(self, verb: str, request: Callable[[], bytes]) -> bytes | None:
-        self.requests += 1
+        self._count()
         try:
             return self._told(verb, request)
         except RemoteError as error:

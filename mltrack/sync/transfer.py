@@ -187,7 +187,7 @@ def settle(road: Road, listed: set[str]) -> SegmentName | None:
 
 def segment_names(remote: Remote) -> set[str]:
     """The segments on the remote; other files are none of our business."""
-    return {path for path in remote.sizes("ledger") if SegmentName.parse(path) is not None}
+    return {path for path in remote.list("ledger") if SegmentName.parse(path) is not None}
 
 
 def newest(names: set[str], replica: str) -> SegmentName | None:

@@ -4,6 +4,9 @@ import errno
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,7 +36,7 @@ def test_a_file_is_read_as_it_was_written(remote: Remote) -> None:
 def test_a_file_that_is_not_there_is_none(remote: Remote) -> None:
     assert remote.read("x") is None
     assert remote.read_range("x/y", 0, 5) is None
-    assert remote.sizes("nothing") == {}
+    assert remote.list("nothing") == {}
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 3), (2, 4), (6, 4), (8, 100), (3, 0)])
@@ -47,17 +50,57 @@ def test_a_listing_has_every_depth_and_length(remote: Remote) -> None:
     remote.write("packs/ab/one", b"1")
     remote.write("packs/cd/two", b"22")
     remote.write("heads/x", b"333")
-    assert remote.sizes("packs") == {"ab/one": 1, "cd/two": 2}
-    assert remote.sizes("heads") == {"x": 3}
+    assert {path: file.size for path, file in remote.list("packs").items()} == {"ab/one": 1, "cd/two": 2}
+    assert remote.list("heads")["x"].size == 3
 
 
 def test_what_another_machine_writes_is_seen_at_once(url: str, tmp_path: Path) -> None:
     one, two = Remote(url, tmp_path / "1"), Remote(url, tmp_path / "2")
-    assert one.sizes("x") == {}
+    assert one.list("x") == {}
     two.write("x/a", b"1")
-    assert one.sizes("x") == {"a": 1}
+    assert one.list("x")["a"].size == 1
     two.write("x/a", b"22")
     assert one.read("x/a") == b"22"
+
+
+def test_a_listing_tells_when_a_file_was_written(remote: Remote) -> None:
+    remote.write("one", b"1")
+    listed = remote.list("")["one"]
+    assert listed.modified is not None
+    assert abs(listed.modified - time.time()) < 3600
+
+
+def test_what_is_removed_is_gone_and_may_be_gone_already(remote: Remote) -> None:
+    remote.write("x/a", b"1")
+    remote.remove("x/a")
+    assert remote.read("x/a") is None
+    remote.remove("x/a")
+
+
+def test_many_requests_go_together_and_answer_in_order(remote: Remote) -> None:
+    meeting = threading.Barrier(4)
+
+    def ask(number: int) -> int:
+        meeting.wait(10)
+        return number * number
+
+    assert list(remote.map(ask, range(8), at_once=4)) == [number * number for number in range(8)]
+
+
+def test_after_an_error_no_request_begins(remote: Remote) -> None:
+    drawn: list[int] = []
+
+    def draw() -> Iterator[int]:
+        for number in range(100):
+            drawn.append(number)
+            yield number
+
+    def ask(number: int) -> int:
+        return 1 // (number - 1)
+
+    with pytest.raises(ZeroDivisionError):
+        list(remote.map(ask, draw(), at_once=2))
+    assert len(drawn) < 6
 
 
 def test_a_write_leaves_nothing_but_the_file(remote: Remote, tmp_path: Path) -> None:
@@ -71,7 +114,7 @@ def test_requests_are_counted(remote: Remote) -> None:
     remote.write("x", b"1")
     remote.read("x")
     remote.read("absent")
-    remote.sizes("")
+    remote.list("")
     assert remote.requests == 4
 
 

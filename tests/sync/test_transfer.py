@@ -215,7 +215,7 @@ def test_a_large_ledger_goes_in_several_segments_of_one_chain(place: str, a: Tow
     for number in range(6):
         a.record(why=f"{number}" * 500)
     a.push(place)
-    assert len(a.remote(place).sizes("ledger")) > 1
+    assert len(a.remote(place).list("ledger")) > 1
     assert problems(a, place) == []
     assert b.pull(place).records == 6
 
@@ -224,8 +224,8 @@ def test_many_small_files_go_in_few_packs(place: str, a: Town, b: Town, monkeypa
     monkeypatch.setattr(sending, "PACK_SIZE", 100_000)
     one = a.record(tree={f"{number}": os.urandom(1000) for number in range(1000)})
     a.push(place)
-    assert len(a.remote(place).sizes("packs")) == 12  # eleven of files, one of their manifest
-    assert len(a.remote(place).sizes("indexes")) == 2
+    assert len(a.remote(place).list("packs")) == 12  # eleven of files, one of their manifest
+    assert len(a.remote(place).list("indexes")) == 2
     got = b.pull(place, data=True)
     assert b.whole(one.id) and got.requests < 30
 
@@ -425,11 +425,11 @@ def test_a_push_interrupted_at_any_write_leaves_only_whole_runs(
             if Remote(url, b.state / "cache").is_remote():
                 b.pull(url, data=True)
             assert all(b.whole(id) for id in b.ledger.ids()), step
-            bytes_before = sum(size or 0 for size in a.remote(url).sizes("packs").values())
+            bytes_before = sum(file.size or 0 for file in a.remote(url).list("packs").values())
             replica = a.ledger.replica
             sent = a.push(url)
             assert a.ledger.replica == replica  # what we wrote ourselves is not taken for a stranger's
-            assert sum(size or 0 for size in a.remote(url).sizes("packs").values()) == bytes_before + sent.bytes
+            assert sum(file.size or 0 for file in a.remote(url).list("packs").values()) == bytes_before + sent.bytes
             assert a.push(url).requests <= 5
             b.pull(url, data=True)
             assert b.state_of_all() == a.state_of_all() and all(b.whole(id) for id in b.ledger.ids())
@@ -443,7 +443,7 @@ def test_a_push_takes_up_where_it_was_interrupted(place: str, a: Town, monkeypat
     a.record(*(os.urandom(9_000) for _ in range(10)))
     with pytest.raises(Broken):
         push(Fails(place, a.state / "remotes" / "origin", 7, False), a.ledger, a.store, objects_of)
-    there = sum(size or 0 for size in a.remote(place).sizes("packs").values())
+    there = sum(file.size or 0 for file in a.remote(place).list("packs").values())
     assert there > 50_000
     rest = a.push(place)
     assert rest.bytes + there < 100_000
