@@ -19,11 +19,14 @@ SIZE = 32
 """Bytes of a raw digest."""
 
 
-def hasher() -> blake3:
-    """A fresh BLAKE3 state with `update(bytes)` and `digest()`; `update` releases the GIL for large blocks."""
+def hasher(data: bytes | memoryview = b"", all_cores: bool = False) -> blake3:
+    """A BLAKE3 state with `update(bytes)` and `digest()`; `update` releases the GIL for large blocks.
+
+    With `all_cores` a large update is shared out between the cores.
+    """
     from blake3 import blake3
 
-    return blake3()
+    return blake3(data, max_threads=blake3.AUTO if all_cores else 1)
 
 
 def digest_bytes(data: bytes | memoryview) -> str:

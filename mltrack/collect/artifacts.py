@@ -12,6 +12,7 @@ from mltrack.nouns import noun
 from mltrack.records import Artifact, Warning
 
 if TYPE_CHECKING:
+    from mltrack.progress import Progress
     from mltrack.store.objects import Store
     from mltrack.store.statcache import StatCache, StatKey
 
@@ -73,7 +74,9 @@ def without_overlap(written: Sequence[Written]) -> list[Written]:
     return list(found.values())
 
 
-def keep_artifacts(written: Sequence[Written], store: Store, cache: StatCache) -> tuple[list[Artifact], list[Warning]]:
+def keep_artifacts(
+    written: Sequence[Written], store: Store, cache: StatCache, progress: Progress | None = None
+) -> tuple[list[Artifact], list[Warning]]:
     """Store every written path. What cannot be kept becomes a warning, never an exception."""
     from mltrack.store.keep import keep_path
 
@@ -81,7 +84,7 @@ def keep_artifacts(written: Sequence[Written], store: Store, cache: StatCache) -
     warnings: list[Warning] = []
     for item in written:
         try:
-            kept = keep_path(item.place, store, cache)
+            kept = keep_path(item.place, store, cache, progress=progress)
         except (OSError, StorageError) as error:
             warnings.append(Warning("artifact-not-kept", f"{item.path} could not be kept: {error}."))
             continue

@@ -31,8 +31,10 @@ HELD_BACK = frozenset((*PASSED_ON, signal.SIGCHLD))
 STOP_POLL_S = 0.02
 
 
-def execute(command: Command, rundir: RunDir, beside: Callable[[], None]) -> Outcome:
-    """Run the command to its end, with `beside()` in a thread next to it.
+def execute(
+    command: Command, rundir: RunDir, beside: Callable[[], None], when_ended: Callable[[], None] = lambda: None
+) -> Outcome:
+    """Run the command to its end, with `beside()` in a thread next to it; `when_ended()` is called when the terminal is free.
 
     Call it from the main thread of a process with no other threads. `process.json` is written before the command's
     first instruction, `outcome.json` at its end. Raises CommandNotFound or NotExecutable when there is nothing to run,
@@ -59,6 +61,7 @@ def execute(command: Command, rundir: RunDir, beside: Callable[[], None]) -> Out
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     os.waitpid(keeper, os.WNOHANG if supervisor.is_background else 0)
     outcome = Outcome(**ended) if ended is not None else unseen_outcome(supervisor.facts, rundir)
+    when_ended()
     finish_beside()
     return outcome
 

@@ -149,7 +149,7 @@ def _keep(code: CodeState, path: str, keeper: _Keeper, known: Sequence[CodeState
     for inner in code.nested:
         known_inner = [other.code for one in known for other in one.nested if other.path == inner.path]
         nested.append(NestedCode(inner.path, _keep(inner.code, _below(path, inner.path), keeper, known_inner)))
-    kept = [one for one in known if one.packs and not keeper.store.missing(one.packs)]
+    kept = [one for one in known if one.packs and not keeper.store.missing(one.packs, hold=True)]
     same = next((one for one in kept if (one.snapshot, one.commit) == (code.snapshot, code.commit)), None)
     if same is not None:
         packs = same.packs

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,10 @@ from mltrack.nouns import noun
 from mltrack.records import Input
 
 if TYPE_CHECKING:
+    from mltrack.progress import Progress
     from mltrack.store.objects import Store
-    from mltrack.store.statcache import StatCache, StatKey
+    from mltrack.store.statcache import StatCache
+    from mltrack.store.walk import Stats
 
 
 @noun
@@ -27,12 +29,12 @@ class FoundInput:
     path: str
     """Relative to the project's root; absolute where it lies outside."""
     place: Path
-    stat: Mapping[bytes, StatKey]
+    stat: Stats
     role: str | None = None
 
     @property
     def size_bytes(self) -> int:
-        return sum(key[2] for key in self.stat.values())
+        return self.stat.size_bytes
 
 
 def name_below(root: Path, place: Path) -> str:
@@ -74,7 +76,11 @@ def find_inputs(root: Path, declared: Sequence[tuple[str, Path]]) -> list[FoundI
 
 
 def keep_inputs(
-    inputs: Sequence[FoundInput], open_store: Callable[[], Store], cache: StatCache, keep_limit: int
+    inputs: Sequence[FoundInput],
+    open_store: Callable[[], Store],
+    cache: StatCache,
+    keep_limit: int,
+    progress: Progress | None = None,
 ) -> list[Input]:
     """Hash every input in one read and keep those that fit into `keep_limit` bytes together, in their order."""
     from mltrack.store.keep import keep_path
@@ -87,7 +93,7 @@ def keep_inputs(
         if not item.place.exists():
             kept.append(Input(item.path, "file", None, role=item.role, changed_during_run=True))
             continue
-        found = keep_path(item.place, open_store() if keep else None, cache, expected=item.stat)
+        found = keep_path(item.place, open_store() if keep else None, cache, expected=item.stat, progress=progress)
         kept.append(
             Input(
                 path=item.path,

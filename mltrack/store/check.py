@@ -11,7 +11,7 @@ from mltrack.digest import from_raw
 from mltrack.errors import DataMissing, FormatTooNew
 from mltrack.nouns import noun
 from mltrack.store import entries
-from mltrack.store.entries import CHUNK, RECIPE, EntryKey, Place, scan
+from mltrack.store.entries import CHUNK, RECIPE, EntryKey, Place, parse_header, scan, unpack
 from mltrack.store.index import Index
 from mltrack.store.packs import Packs
 
@@ -26,6 +26,22 @@ class Damage:
     pack: str | None
     offset: int | None
     message: str
+
+
+@noun
+class Looked:
+    """How much a sample was: entries, and their bytes in the packs."""
+
+    entries: int
+    of_entries: int
+    size_bytes: int
+    of_bytes: int
+
+
+@noun
+class Sample:
+    damages: tuple[Damage, ...]
+    looked: Looked
 
 
 def check(packs: Packs, index: Index, progress: Callable[[int], None] | None = None) -> Iterator[Damage]:
@@ -48,6 +64,39 @@ def check(packs: Packs, index: Index, progress: Callable[[int], None] | None = N
         if lacking:
             message = f"{len(lacking)} of {len(pieces)} chunks are missing, the first {from_raw(lacking[0])}."
             yield Damage("recipe", from_raw(digest), place.pack, place.offset, message)
+
+
+def check_sample(packs: Packs, index: Index, part: float, progress: Callable[[int], None] | None = None) -> Sample:
+    """Read about this part (0 to 1) of the entries, chosen by chance, at least one."""
+    import random
+
+    chance = random.Random()
+    chosen: list[EntryKey] = []
+    count = total = 0
+    spare: EntryKey | None = None
+    for key, _, length, _ in index.rows():
+        count, total = count + 1, total + length
+        if chance.random() < part:
+            chosen.append(key)
+        if chance.random() * count < 1:
+            spare = key
+    if not chosen and spare is not None:
+        chosen = [spare]
+    damages, size = [], 0
+    for key, place in sorted(index.places(chosen).items(), key=lambda item: item[1][:2]):
+        size += place.length
+        try:
+            head, payload = packs.read(place)
+            header = parse_header(head)
+            unpack(header, payload)
+            message = None if header.key == key else "There is no such entry where the index says."
+        except DataMissing as error:
+            message = error.message
+        if message is not None:
+            damages.append(Damage("entry", from_raw(key[1]), place.pack, place.offset, message))
+        if progress is not None:
+            progress(place.length)
+    return Sample(tuple(damages), Looked(len(chosen), count, size, total))
 
 
 def _check_pack(packs: Packs, index: Index, name: str, sealed: bool) -> tuple[dict[EntryKey, Place], list[Damage]]:

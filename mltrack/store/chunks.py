@@ -20,10 +20,10 @@ MIB = 1024 * KIB
 SINGLE = 1 * MIB
 """Bytes up to which an object is one chunk and is not cut."""
 
-SMALLEST = 256 * KIB
-AVERAGE = 1 * MIB
-LARGEST = 4 * MIB
-"""Bytes of a chunk. The library's "average" comes on top of the smallest size: about 1.2 MiB in fact."""
+SMALLEST = 128 * KIB
+AVERAGE = 512 * KIB
+LARGEST = 2 * MIB
+"""Bytes of a chunk. The library's "average" comes on top of the smallest size: about 0.75 MiB in fact."""
 
 WINDOW = 12 * MIB
 """Bytes looked at together; a multiple of LARGEST, so that little is moved and looked at twice."""

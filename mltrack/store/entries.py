@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from mltrack.digest import hasher
@@ -42,6 +42,9 @@ PIECE = struct.Struct("<32sI")
 
 RECIPE_SIZE = struct.Struct("<Q")
 LEVEL = 3
+QUICK = 1
+"""The level of a first taste."""
+
 WORTH = 0.95
 """A compressed payload is kept if it is at most this part of the raw one."""
 
@@ -49,9 +52,12 @@ LEAST = 64
 """Bytes below which nothing is gained by compression."""
 
 PROBED = 256 << 10
-SAMPLE, SAMPLES = 8 << 10, 8
+SAMPLE, SAMPLES = 4 << 10, 4
 HOPE = 0.97
 """From PROBED bytes on, the whole is compressed only if so many samples of such a size shrink to this part."""
+
+TASTE, TASTED = 1 << 10, 32
+"""Of many small entries so many are tasted, so many bytes of each."""
 
 _of_thread = threading.local()
 
@@ -115,13 +121,37 @@ def encode_parts(type: int, raw: bytes | memoryview, digest: bytes) -> tuple[byt
     return head + CHECKSUM.pack(zlib.crc32(head)), payload
 
 
+def encode_many(type: int, raws: Sequence[bytes], digests: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """`encode_parts` for many small entries; where none of them promises to shrink, none is tried."""
+    if _promise(raws):
+        yield from (encode_parts(type, raw, digest) for raw, digest in zip(raws, digests, strict=True))  # type: ignore[misc]
+        return
+    pack, checksum, crc = HEADER.pack, CHECKSUM.pack, zlib.crc32
+    for raw, digest in zip(raws, digests, strict=True):
+        size = len(raw)
+        head = pack(MAGIC, VERSION, type, PLAIN, 0, size, size, digest, 0)
+        yield head + checksum(crc(head)), raw
+
+
+def _promise(raws: Sequence[bytes]) -> bool:
+    """Is it worth trying to compress any of them? The beginnings of some, one behind the other, are tried first."""
+    if any(len(raw) > PROBED for raw in raws):
+        return True
+    sample = b"".join([raw[:TASTE] for raw in raws[:: max(1, len(raws) // TASTED)]])
+    return len(sample) < LEAST or _shrinks(sample)
+
+
 def _promises(raw: bytes | memoryview) -> bool:
     """Is it worth trying to compress? Of a large chunk a few samples are tried first."""
     if len(raw) < PROBED:
         return len(raw) >= LEAST
     step = len(raw) // SAMPLES
     samples = b"".join([raw[at : at + SAMPLE] for at in range(0, step * SAMPLES, step)])
-    return len(_compressor().compress(samples)) <= len(samples) * HOPE
+    return _shrinks(samples)
+
+
+def _shrinks(sample: bytes) -> bool:
+    return len(_compressor(QUICK).compress(sample)) <= len(sample) * HOPE
 
 
 def parse_header(data: bytes | memoryview, offset: int = 0) -> Header:
@@ -147,14 +177,27 @@ def decode(entry: bytes | memoryview) -> Entry:
 
 def unpack(header: Header, payload: bytes | memoryview) -> bytes:
     """The raw bytes of the entry with this header and payload, proved against its digest. Raises Damaged."""
-    if len(payload) != header.payload_size:
-        raise _damaged("an entry is cut short")
-    raw = bytes(payload) if header.compression == PLAIN else _decompress(payload, header)
+    raw = unpack_unproved(header, payload)
     if header.type == RECIPE:
         recipe_pieces(raw, header.digest)
     elif raw_digest(raw) != header.digest:
         raise _damaged(f"the bytes of {header.digest.hex()[:16]} are not those that were stored")
     return raw
+
+
+def unpack_unproved(header: Header, payload: bytes | memoryview) -> bytes:
+    """The same, not proved: for a chunk of an object whose digest as a whole will be proved."""
+    if len(payload) != header.payload_size:
+        raise _damaged("an entry is cut short")
+    return bytes(payload) if header.compression == PLAIN else _decompress(payload, header)
+
+
+def prove(header: Header, payload: bytes | memoryview) -> None:
+    """Raises Damaged unless the payload is that of the entry with this header; what is not compressed is not copied."""
+    if header.compression != PLAIN or header.type == RECIPE or len(payload) != header.payload_size:
+        unpack(header, payload)
+    elif raw_digest(payload) != header.digest:
+        raise _damaged(f"the bytes of {header.digest.hex()[:16]} are not those that were stored")
 
 
 def encode_recipe(digest: bytes, pieces: Iterable[tuple[bytes, int]]) -> bytes:
@@ -179,7 +222,16 @@ def recipe_pieces(raw: bytes, digest: bytes) -> list[tuple[bytes, int]]:
 
 def encode_table(rows: Iterable[tuple[EntryKey, int, int, int]], offset: int) -> bytes:
     """The end of a sealed pack: a table entry, to be written at `offset`, and the trailer that points to it."""
-    raw = b"".join(TABLE_ROW.pack(key[0], key[1], at, length, size) for key, at, length, size in rows)
+    return encode_packed_table(pack_rows(rows), offset)
+
+
+def pack_rows(rows: Iterable[tuple[EntryKey, int, int, int]]) -> bytes:
+    """The raw bytes of a table of these rows: key, offset, length, raw size."""
+    return b"".join(TABLE_ROW.pack(key[0], key[1], at, length, size) for key, at, length, size in rows)
+
+
+def encode_packed_table(raw: bytes, offset: int) -> bytes:
+    """`encode_table` for rows that are packed already."""
     return encode(TABLE, raw, raw_digest(raw)) + _trailer_of(offset)
 
 
@@ -303,12 +355,13 @@ def _decompress(payload: bytes | memoryview, header: Header) -> bytes:
         raise _damaged(f"the stored bytes of {header.digest.hex()[:16]} cannot be unpacked ({error})") from error
 
 
-def _compressor() -> Any:
-    if not hasattr(_of_thread, "compressor"):
+def _compressor(level: int = LEVEL) -> Any:
+    name = f"compressor{level}"
+    if not hasattr(_of_thread, name):
         import zstandard
 
-        _of_thread.compressor = zstandard.ZstdCompressor(level=LEVEL)
-    return _of_thread.compressor
+        setattr(_of_thread, name, zstandard.ZstdCompressor(level=level))
+    return getattr(_of_thread, name)
 
 
 def _decompressor() -> Any:
@@ -321,9 +374,7 @@ def _decompressor() -> Any:
 
 def raw_digest(data: bytes | memoryview) -> bytes:
     """32 bytes."""
-    state = hasher()
-    state.update(data)
-    return state.digest()
+    return hasher(data).digest()
 
 
 def _damaged(what: str) -> Damaged:

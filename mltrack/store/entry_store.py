@@ -9,14 +9,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from mltrack.digest import from_raw
-from mltrack.errors import Damaged, DataMissing
-from mltrack.store.entries import CHUNK, RECIPE, EntryKey, Place, decode, parse_header, scan, unpack
+from mltrack.errors import Damaged, DataMissing, StorageError
+from mltrack.store.entries import (
+    CHUNK,
+    HEADER_SIZE,
+    RECIPE,
+    EntryKey,
+    Place,
+    decode,
+    parse_header,
+    prove,
+    scan,
+    unpack,
+)
+from mltrack.store.holds import Holds
 from mltrack.store.index import Index
 from mltrack.store.packs import Extent, Packs, PackWriter, Pending, adopt
 
-FLUSH_ENTRIES = 50_000
+FLUSH_ENTRIES = 100_000
 """Entries added after which a flush happens by itself, so that what waits in memory stays bounded."""
 
 
@@ -28,8 +41,11 @@ class EntryStore:
         self._packs = Packs(path)
         self._index = Index(path.parent / "index.db", self._survey)
         self._lock = threading.RLock()
+        self._holds = Holds(path)
         self._pending = Pending()
         self._writer: PackWriter | None = None
+        self._sealing: list[tuple[PackWriter, threading.Thread, list[BaseException]]] = []
+        """Full packs that are on their way to the disk, while the next is written."""
         self._compared = False
         self._dropped: list[EntryKey] = []
         """What the index knew, and was found to be gone with its pack."""
@@ -37,15 +53,40 @@ class EntryStore:
     def has_entry(self, key: EntryKey) -> bool:
         return bool(self._known([key]))
 
-    def missing_entries(self, keys: Iterable[EntryKey]) -> set[EntryKey]:
-        """Those of the keys that are not here."""
+    def missing_entries(self, keys: Iterable[EntryKey], hold: bool = False) -> set[EntryKey]:
+        """Those of the keys that are not here; with `hold`, gc leaves the others alone until `close`."""
         asked = set(keys)
-        return asked - self._known(asked)
+        return asked - self._known(asked, hold)
+
+    def generation(self) -> str:
+        """A name for the time since anything was last taken away from this store."""
+        with self._lock:
+            self._compare()
+            return self._index.generation()
+
+    def held_packs(self) -> tuple[str, ...]:
+        """The packs that gc leaves alone until `close`, because this process relies on what lies in them."""
+        return tuple(sorted(self._holds.packs))
+
+    def rely(self, generation: str, packs: Collection[str]) -> bool:
+        """Hold these packs, if nothing was taken away from the store since that generation."""
+        with self._lock:
+            self._compare()
+            with self._holds.taking():
+                if self._index.generation() != generation:
+                    return False
+                self._holds.add(packs)
+        return True
 
     def read_entry(self, key: EntryKey) -> bytes:
         """An entry, header and payload, as it lies in its pack, verified. Raises DataMissing or Damaged."""
-        head, payload = self._entry(key)
-        unpack(parse_header(head), payload)
+        try:
+            head, payload = self._entry(key)
+            unpack(parse_header(head), payload)
+        except Damaged:
+            if not self._turn_to_copy(key):
+                raise
+            head, payload = self._entry(key)
         return head + payload
 
     def add_entry(self, entry: bytes) -> EntryKey:
@@ -54,9 +95,27 @@ class EntryStore:
         key = (decoded.type, decoded.digest)
         if decoded.type not in (CHUNK, RECIPE):
             raise Damaged("An entry is neither a chunk nor a recipe.", "The remote is damaged or hostile.")
-        if not self._known([key]):
+        if not self._known([key], hold=True):
             self._append([(key, (bytes(entry),), decoded.raw_size)])
         return key
+
+    def add_entries(self, entries: Iterable[tuple[EntryKey, bytes]]) -> set[EntryKey]:
+        """`add_entry` for many, each with the key that it was asked for by; the keys of those that are not it."""
+        sound: dict[EntryKey, tuple[bytes, int]] = {}
+        refused: set[EntryKey] = set()
+        for key, entry in entries:
+            try:
+                header = parse_header(entry)
+                if header.key != key or key[0] not in (CHUNK, RECIPE):
+                    raise Damaged("An entry is not the one that was asked for.", "The remote is damaged or hostile.")
+                prove(header, memoryview(entry)[HEADER_SIZE:])
+                sound[key] = (entry, header.raw_size)
+            except Damaged:
+                refused.add(key)
+        for key in self._known(sound, hold=True):
+            del sound[key]
+        self._append((key, (entry,), raw_size) for key, (entry, raw_size) in sound.items())
+        return refused
 
     def flush(self) -> None:
         """Make everything put by this process durable and visible, in one transaction; give up the open pack.
@@ -72,21 +131,59 @@ class EntryStore:
                     if writer.full:
                         writer.seal()
                     pending.packs[writer.name] = writer.extent
+                for sealed in self._await_sealing():
+                    pending.packs[sealed.name] = sealed.extent
                 if pending.packs:
                     self._index.add(pending)
             finally:
                 if writer is not None:
                     writer.release()
 
+    def _retire(self, writer: PackWriter) -> None:
+        """Seal a full pack beside what goes on: waiting for the disk takes as long as hashing what comes next."""
+        problems: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                writer.seal()
+            except BaseException as error:
+                problems.append(error)
+
+        thread = threading.Thread(target=work, name="mltrack-seal")
+        self._sealing.append((writer, thread, problems))
+        thread.start()
+
+    def _await_sealing(self) -> list[PackWriter]:
+        """Wait for the packs that are being sealed, and give them up. Raises what went wrong."""
+        sealing, self._sealing = self._sealing, []
+        for writer, thread, _ in sealing:
+            thread.join()
+            writer.release()
+        for _, _, problems in sealing:
+            if problems:
+                raise problems[0]
+        return [writer for writer, _, _ in sealing]
+
     def close(self) -> None:
         """Release files and locks. What was not flushed may be lost."""
         with self._lock:
+            try:
+                self._await_sealing()
+            except StorageError:
+                pass  # as it is said: what was not flushed may be lost
             if self._writer is not None:
                 self._writer.release()
                 self._writer = None
             self._pending = Pending()
             self._packs.close()
             self._index.close()
+            self._holds.release()
+
+    def let_go(self) -> None:
+        """Flush, and rely on nothing any more that is not named elsewhere: gc may take it."""
+        with self._lock:
+            self.flush()
+            self._holds.release()
 
     def rebuild_index(self) -> None:
         """Make the index anew from the packs."""
@@ -97,16 +194,40 @@ class EntryStore:
     def _survey(self) -> Pending:
         found = Pending()
         for name, sealed in self._packs.names():
-            self._packs.survey(name, sealed, Extent(0, 0), found)
+            here = Pending()
+            self._packs.survey(name, sealed, Extent(0, 0), here)
+            for key in here.places.keys() & found.places.keys():  # a damaged copy must not win over a sound one
+                if not is_sound(self._packs, key, here.places[key]):
+                    del here.places[key]
+            found.places.update(here.places)
+            found.packs.update(here.packs)
         return found
 
-    def _known(self, keys: Collection[EntryKey]) -> set[EntryKey]:
-        """Those of the keys that are here."""
+    def _known(self, keys: Collection[EntryKey], hold: bool = False) -> set[EntryKey]:
+        """Those of the keys that are here; with `hold`, for whoever relies on it: they stay until `close`."""
         with self._lock:
             self._compare()
             waiting = self._pending.places
             found = {key for key in keys if key in waiting}
-            return found | self._index.known([key for key in keys if key not in found])
+            others = [key for key in keys if key not in found]
+            return found | (self._hold(others) if hold else self._index.known(others))
+
+    def _hold(self, keys: Collection[EntryKey]) -> set[EntryKey]:
+        """Those of the keys that the index knows, once the packs that they lie in are held."""
+        packs = self._index.packs_of(keys)
+        fresh = set(packs.values()) - self._holds.packs
+        if fresh:
+            with self._holds.taking():  # gc may have been at work until now, so look again
+                gone = {pack for pack in fresh if not self._is_there(pack)}
+                moved = self._index.packs_of([key for key, pack in packs.items() if pack in gone] if gone else ())
+                packs = {key: pack for key, pack in packs.items() if pack not in gone}
+                packs |= {key: pack for key, pack in moved.items() if self._is_there(pack)}
+                self._holds.add(packs.values())
+        return set(packs)
+
+    def _is_there(self, pack: str) -> bool:
+        """Is a pack on the disk, and known to the index? gc takes its rows away first."""
+        return self._index.covered(pack).size > 0 and self._packs.size(pack) > 0
 
     def _compare(self) -> None:
         """Once: drop what the index knows of packs that are gone or lost their end.
@@ -117,11 +238,20 @@ class EntryStore:
             return
         self._compared = True
         for name, known in self._index.extents().items():
-            size = self._packs.size(name)
-            if size < known:
+            if self._packs.size(name) < known and (size := self._packs.size_now(name)) < known:
                 places = self._index.in_pack(name)
                 self._dropped += [key for key, place in places.items() if place.offset + place.length > size]
                 self._index.shorten(name, size)
+        if self._dropped:
+            self._find_again()
+
+    def _find_again(self) -> None:
+        """Look whether another pack has what was dropped: the index knows of one copy only."""
+        found = self._survey()
+        found.places = {key: found.places[key] for key in self._dropped if key in found.places}
+        self._dropped = [key for key in self._dropped if key not in found.places]
+        if found.places:
+            self._index.add(found)
 
     def _places(self, keys: Iterable[EntryKey]) -> dict[EntryKey, Place]:
         with self._lock:
@@ -143,16 +273,35 @@ class EntryStore:
                 if key in self._pending.places:
                     continue
                 if self._writer is None:
-                    self._writer = adopt(self._packs, self._index.covered, self._pending)
+                    self._writer = self._adopt()
                 try:
-                    offset = self._writer.append(*parts)
+                    self._pending.places[key] = self._writer.append(key, parts, raw_size)
+                    if self._writer.full:
+                        self._writer.spill()
                 except BaseException:
                     self._forget(self._writer)
                     raise
-                length = self._writer.extent.size - offset
-                self._pending.places[key] = Place(self._writer.name, offset, length, raw_size)
-                if self._writer.full or len(self._pending.places) >= FLUSH_ENTRIES:
+                if self._writer.full:
+                    writer, self._writer = self._writer, None
+                    self._retire(writer)
+                if len(self._pending.places) >= FLUSH_ENTRIES:
                     self.flush()
+
+    def _adopt(self) -> PackWriter:
+        """A pack to append to, held, as are those that a dead writer left entries in."""
+        writer = None
+        with self._holds.taking():
+            try:
+                writer = adopt(self._packs, self._index.covered, self._pending)
+                self._holds.add([writer.name, *self._pending.packs])
+            except BaseException:
+                if writer is not None:
+                    writer.release()
+                held, found = self._holds.packs, self._pending
+                found.places = {key: place for key, place in found.places.items() if place.pack in held}
+                found.packs = {name: extent for name, extent in found.packs.items() if name in held}
+                raise
+        return writer
 
     def _forget(self, writer: PackWriter) -> None:
         """Drop what a failed write did not bring into its pack."""
@@ -160,10 +309,41 @@ class EntryStore:
         for key in [key for key, place in places.items() if place.pack == writer.name and place.offset >= end]:
             del places[key]
 
+    def locate(self, keys: Iterable[EntryKey]) -> dict[EntryKey, Place]:
+        """Where those of the keys lie that are here, for reads from `pack_file`."""
+        with self._lock:
+            if self._writer is not None:
+                self._writer.spill()
+            return self._places(keys)
+
+    def pack_file(self, name: str) -> BinaryIO:
+        """A pack, opened for reading. Raises DataMissing."""
+        return self._packs.file(name)
+
+    def load(self, key: EntryKey) -> bytes:
+        """The raw bytes of an entry, verified. Raises DataMissing or Damaged."""
+        return self._load(key)
+
     def _load(self, key: EntryKey, place: Place | None = None) -> bytes:
         """The raw bytes of an entry, verified."""
-        head, payload = self._entry(key, place)
-        return unpack(parse_header(head), payload)
+        try:
+            head, payload = self._entry(key, place)
+            return unpack(parse_header(head), payload)
+        except Damaged:
+            if not self._turn_to_copy(key):
+                raise
+            head, payload = self._entry(key)
+            return unpack(parse_header(head), payload)
+
+    def _turn_to_copy(self, key: EntryKey) -> bool:
+        """Is there a sound copy of a damaged entry in another pack? Then the index leads to it from now on."""
+        from mltrack.store.mend import find_copies
+
+        with self._lock:
+            found = find_copies(self._packs, {key})
+            if found:
+                self._index.lead(found)
+        return bool(found)
 
     def _entry(self, key: EntryKey, place: Place | None = None) -> tuple[bytes, bytes]:
         """Header and payload of an entry; if the index leads to something else, its pack is searched for it."""
@@ -174,7 +354,16 @@ class EntryStore:
                 place = self._places([key]).get(key)
             if place is None:
                 raise missing_object(from_raw(key[1]))
-            head, payload = self._read(place)
+            try:
+                head, payload = self._read(place)
+            except Damaged:
+                raise
+            except DataMissing:  # gc moved it to another pack
+                now = self._places([key]).get(key)
+                if now is None or now == place:
+                    raise
+                place = now
+                head, payload = self._read(place)
             if not _leads_to(head, key):
                 head, payload = self._read(self._search(key, place.pack))
         return head, payload
@@ -194,6 +383,9 @@ class EntryStore:
                     self._packs.survey(name, sealed, known, found)
             if found.packs:
                 self._index.add(found)
+            for name in found.packs:
+                if not self._packs.size(name):  # gc was faster
+                    self._index.shorten(name, 0)
 
     def _search(self, key: EntryKey, pack: str) -> Place:
         """Where in a pack an entry lies after all. Raises Damaged if it holds no such entry."""
@@ -205,6 +397,17 @@ class EntryStore:
             f"The bytes of {from_raw(key[1])} are damaged in the pack {pack}.",
             "Run `mltrack verify` to see what it touches and where a copy is.",
         )
+
+
+def is_sound(packs: Packs, key: EntryKey, place: Place) -> bool:
+    """Does an entry lie there, and is it what its key says?"""
+    try:
+        head, payload = packs.read(place)
+        header = parse_header(head)
+        unpack(header, payload)
+    except DataMissing:
+        return False
+    return header.key == key
 
 
 def _leads_to(head: bytes, key: EntryKey) -> bool:

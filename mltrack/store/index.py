@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mltrack.errors import StorageError
 from mltrack.store.disk import temporary_beside
 from mltrack.store.entries import EntryKey, Place
+from mltrack.store.filesystems import BESIDE, open_database
 from mltrack.store.packs import Extent, Pending
 
 if TYPE_CHECKING:
     import sqlite3
 
-VERSION = 1
+VERSION = 2
 TIMEOUT_S = 120
+IN_MEMORY = Path(":memory:")
 ROOM = 64 << 10
 """Bytes that must be free for SQLite to open a database in WAL mode."""
 ASKED_AT_ONCE = 500
@@ -32,6 +34,10 @@ SCHEMA = (
     count INTEGER NOT NULL, sealed INTEGER NOT NULL)""",
     """CREATE TABLE entries (key BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL,
     length INTEGER NOT NULL, raw_size INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE TABLE generation (name TEXT NOT NULL)",
+    "INSERT INTO generation VALUES (hex(randomblob(16)))",
+    """CREATE TRIGGER entry_taken_away AFTER DELETE ON entries
+    BEGIN UPDATE generation SET name = hex(randomblob(16)); END""",
 )
 
 PLACES = "SELECT key, packs.name, offset, length, raw_size FROM entries JOIN packs ON packs.id = pack"
@@ -57,6 +63,15 @@ class Index:
             return set()
         found = self._do(lambda database: _select(database, "SELECT key FROM entries", asked))
         return {(key[0], key[1:]) for (key,) in found}
+
+    def packs_of(self, keys: Iterable[EntryKey]) -> dict[EntryKey, str]:
+        """The names of the packs that those of the keys lie in that are known."""
+        asked = [bytes((kind,)) + digest for kind, digest in keys]
+        if not asked:
+            return {}
+        query = "SELECT key, packs.name FROM entries JOIN packs ON packs.id = pack"
+        found = self._do(lambda database: _select(database, query, asked))
+        return {(key[0], key[1:]): name for key, name in found}
 
     def places(self, keys: Iterable[EntryKey]) -> dict[EntryKey, Place]:
         """Where those of the keys lie that are known."""
@@ -89,6 +104,18 @@ class Index:
         """What is known to lie in a pack."""
         return self._do(lambda database: dict(map(_place, database.execute(f"{PLACES} WHERE packs.name = ?", (pack,)))))
 
+    def rows(self) -> Iterator[tuple[EntryKey, str, int, int]]:
+        """Every row: key, pack, length, raw size; asked for in pages, in the order of the keys."""
+        query = (
+            "SELECT key, packs.name, length, raw_size FROM entries JOIN packs ON packs.id = pack"
+            " WHERE key > ? ORDER BY key LIMIT 20000"
+        )
+        page: list[Any] = [(b"",)]
+        while page:
+            page = self._do(lambda database, last=page[-1][0]: database.execute(query, (last,)).fetchall())  # type: ignore[misc]
+            for key, pack, length, raw_size in page:
+                yield (key[0], key[1:]), pack, length, raw_size
+
     def sums(self) -> tuple[int, int]:
         """Distinct digests, and the raw bytes of all chunks."""
 
@@ -111,6 +138,10 @@ class Index:
     def rebuild(self) -> None:
         """Replace every row by what the packs hold, in one transaction: readers see the old rows or the new."""
         self._do(lambda database: _fill(database, self._survey))
+
+    def generation(self) -> str:
+        """A name for the time since an entry was last taken away: while it stays, what was here is here."""
+        return self._do(lambda database: str(database.execute("SELECT name FROM generation").fetchone()[0]))
 
     def close(self) -> None:
         if self._database is not None:
@@ -154,7 +185,7 @@ class Index:
         except sqlite3.OperationalError:
             if self._is_writable():
                 raise
-            return _connect(Path(":memory:"))
+            return _connect(IN_MEMORY)
 
     def _is_writable(self) -> bool:
         directory = self.path.parent
@@ -168,6 +199,33 @@ class Index:
         def write(database: sqlite3.Connection) -> None:
             with _transaction(database):
                 database.executemany("DELETE FROM entries WHERE key = ?", asked)
+
+        self._do(write)
+
+    def lead(self, places: dict[EntryKey, Place]) -> None:
+        """Have these keys lead there, wherever they led before."""
+        asked = [(bytes((kind,)) + digest,) for kind, digest in places]
+        packs = {place.pack: Extent(0, 0) for place in places.values()}
+
+        def write(database: sqlite3.Connection) -> None:
+            with _transaction(database):
+                database.executemany("DELETE FROM entries WHERE key = ?", asked)
+                _insert(database, Pending(places, packs))
+
+        self._do(write)
+
+    def replace_packs(self, gone: Iterable[str], moved: Pending) -> None:
+        """Forget packs and what lies in them, but for what was moved to others, in one transaction."""
+        names = [(name,) for name in gone]
+
+        def write(database: sqlite3.Connection) -> None:
+            database.execute("CREATE TEMP TABLE IF NOT EXISTS gone (id INTEGER PRIMARY KEY)")
+            with _transaction(database):
+                database.execute("DELETE FROM temp.gone")
+                database.executemany("INSERT INTO temp.gone SELECT id FROM packs WHERE name = ?", names)
+                database.execute("DELETE FROM entries WHERE pack IN (SELECT id FROM temp.gone)")
+                database.execute("DELETE FROM packs WHERE id IN (SELECT id FROM temp.gone)")
+                _insert(database, moved)
 
         self._do(write)
 
@@ -195,16 +253,17 @@ class Index:
         """Put a new database in the place of an unreadable one. Who still has that open finds out by its identity."""
         fresh = Path(temporary_beside(self.path))
         try:
-            database = _connect(fresh, journal="DELETE")
+            database = _connect(fresh)
             try:
                 _fill(database, self._survey)
             finally:
                 database.close()
-            for suffix in ("-wal", "-shm"):
+            for suffix in BESIDE[1:]:
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             fresh.replace(self.path)
         finally:
-            fresh.unlink(missing_ok=True)
+            for suffix in BESIDE:
+                fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
 
 
 class _transaction:
@@ -220,12 +279,14 @@ class _transaction:
         self._database.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
-def _connect(path: Path, journal: str = "WAL") -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     import sqlite3
 
-    database = sqlite3.connect(path, timeout=TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(path, timeout=TIMEOUT_S, isolation_level=None, check_same_thread=False)
+
+    database = connect() if path == IN_MEMORY else open_database(path, connect)
     try:
-        database.execute(f"PRAGMA journal_mode = {journal}")
         database.execute("PRAGMA synchronous = FULL")
     except BaseException:
         database.close()
@@ -235,7 +296,7 @@ def _connect(path: Path, journal: str = "WAL") -> sqlite3.Connection:
 
 def _fill(database: sqlite3.Connection, survey: Survey) -> None:
     with _transaction(database):
-        for table in ("entries", "packs"):
+        for table in ("entries", "packs", "generation"):
             database.execute(f"DROP TABLE IF EXISTS {table}")
         for statement in SCHEMA:
             database.execute(statement)

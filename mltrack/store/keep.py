@@ -10,20 +10,18 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.errors import NotFound
 from mltrack.nouns import noun
-from mltrack.store.statcache import StatKey, stat_key
-from mltrack.store.walk import LEAVES, SPECIAL, Seen, walk
+from mltrack.progress import Progress, expect
+from mltrack.store.statcache import STAT, StatKey, stat_key
+from mltrack.store.walk import LEAVES, NOTHING, SPECIAL, Seen, Stats, walk
 
 if TYPE_CHECKING:
     from mltrack.store.objects import Store
     from mltrack.store.statcache import StatCache
-
-Progress = Callable[[int], None]
 
 RACY_NS = 2 * 10**9
 """Longer than one `write` takes, and than the step of any filesystem's clock."""
@@ -58,7 +56,7 @@ def keep_path(
     store: Store | None,
     cache: StatCache | None = None,
     *,
-    expected: Mapping[bytes, StatKey] | None = None,
+    expected: Stats | None = None,
     progress: Progress | None = None,
 ) -> Kept:
     """The digest of what lies at `path`; its bytes are put into `store`, if there is one (flushing is the caller's).
@@ -75,30 +73,51 @@ def keep_path(
         from mltrack.store.trees import keep_tree
 
         return keep_tree(path, store, cache, expected, progress)
-    key = stat_key(found)
-    if expected is not None and dict(expected) != {b"": key}:
-        return Kept("link" if stat.S_ISLNK(found.st_mode) else "file", None, key.size, 1, changed=True)
+    if expected is not None and expected != _stats_of(found):
+        return Kept("link" if stat.S_ISLNK(found.st_mode) else "file", None, found.st_size, 1, changed=True)
     if stat.S_ISLNK(found.st_mode):
         return _keep_link(path, store)
     if not stat.S_ISREG(found.st_mode):
         return Kept("file", None, 0, 0, problems=(("", SPECIAL),))
-    return _keep_file(path, Seen(b"", key, bool(found.st_mode & 0o100)), store, cache, progress)
+    return _keep_file(path, Seen(b"", STAT.pack(*stat_key(found)), bool(found.st_mode & 0o100)), store, cache, progress)
 
 
-def stat_path(path: Path) -> dict[bytes, StatKey]:
-    """The fields of a file or link (`{b"": key}`), or of all files and links below a directory, by relative path.
+def stat_path(path: Path) -> Stats:
+    """What `stat` says of a file or link, or of all files and links below a directory.
 
     Cheap: nothing is opened. Raises NotFound if nothing is there.
     """
     try:
         found = path.lstat()
         if stat.S_ISDIR(found.st_mode):
-            return walk(os.fsencode(path)).keys()
+            return walk(os.fsencode(path)).stats()
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound(f"There is nothing at {path}.", "Check the path.")
+    except PermissionError:
+        return NOTHING
+    return _stats_of(found)
+
+
+def stat_files(path: Path) -> dict[bytes, StatKey]:
+    """The fields of a file or link (`{b"": key}`), or of each file and link below a directory, by relative path.
+
+    Raises NotFound if nothing is there.
+    """
+    try:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            return {b"": stat_key(found)}
+        tree = walk(os.fsencode(path))
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(f"There is nothing at {path}.", "Check the path.")
     except PermissionError:
         return {}
-    return {b"": stat_key(found)}
+    keys = {seen.path: seen.key for seen in tree.files}
+    return keys | {path: StatKey(*STAT.unpack(fields)) for path, _, fields in tree.links}
+
+
+def _stats_of(found: os.stat_result) -> Stats:
+    return Stats(STAT.pack(*stat_key(found)), 1, found.st_size)
 
 
 def _keep_link(path: Path, store: Store | None) -> Kept:
@@ -112,22 +131,24 @@ def _keep_link(path: Path, store: Store | None) -> Kept:
 
 
 def _keep_file(path: Path, seen: Seen, store: Store | None, cache: StatCache | None, progress: Progress | None) -> Kept:
-    place = os.fsencode(path.absolute())
+    place, key = os.fsencode(path.absolute()), seen.key
     when = cache.now_ns() if cache is not None else 0
-    digest = cache.lookup(place, seen.key) if cache is not None else None
-    if digest is None or (store is not None and not store.has(digest)):
+    digest = cache.lookup(place, key) if cache is not None else None
+    if digest is None or (store is not None and not store.has(digest, hold=True)):
+        expect(progress, key.size)
         try:
-            digest = digest_file(place, seen.key, store, progress)
+            digest = digest_file(place, key, store, progress)
         except Changed:
-            return Kept("file", None, seen.key.size, 1, seen.executable, changed=True)
+            return Kept("file", None, key.size, 1, seen.executable, changed=True)
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
-            return Kept("file", None, seen.key.size, 1, seen.executable, problems=(("", reason),))
+            return Kept("file", None, key.size, 1, seen.executable, problems=(("", reason),))
         if cache is not None:
-            cache.record(place, seen.key, digest, when)
+            cache.record(place, key, digest, when)
     elif progress is not None:
-        progress(seen.key.size)
-    return Kept("file", digest, seen.key.size, 1, seen.executable, kept=store is not None)
+        expect(progress, key.size)
+        progress(key.size)
+    return Kept("file", digest, key.size, 1, seen.executable, kept=store is not None)
 
 
 def digest_file(path: bytes, key: StatKey, store: Store | None, progress: Progress | None = None) -> str:
@@ -137,7 +158,7 @@ def digest_file(path: bytes, key: StatKey, store: Store | None, progress: Progre
     if key.size <= SINGLE:
         from mltrack.digest import digest_bytes
 
-        data = read_small(path, key)
+        data = read_small(path, STAT.pack(*key))
         if progress is not None:
             progress(len(data))
         return digest_bytes(data) if store is None else store.put_bytes(data)
@@ -161,20 +182,46 @@ def digest_file(path: bytes, key: StatKey, store: Store | None, progress: Progre
     return digest
 
 
-def read_small(path: bytes, key: StatKey) -> bytes:
-    """All bytes of a regular file that has these fields before and after. Raises Changed, or OSError."""
+def read_small(path: bytes, fields: bytes) -> bytes:
+    """All bytes of a regular file that has these packed fields before and after. Raises Changed, or OSError."""
+    key = STAT.unpack(fields)
     data = _read_once(path, key)
-    if len(data) != key.size or (is_racy(key) and _read_once(path, key) != data):
+    if len(data) != key[2] or (time.time_ns() - key[4] < RACY_NS and _read_once(path, key) != data):
         raise Changed
     return data
 
 
-def _read_once(path: bytes, key: StatKey) -> bytes:
-    with opened(path, key) as handle:
-        data = os.read(handle, key.size + 1)
-        while len(data) < key.size and (more := os.read(handle, key.size + 1 - len(data))):
+def _read_once(path: bytes, key: tuple[int, ...]) -> bytes:
+    """One read. The fields of the open file are asked after it: they prove that nothing came before or between.
+
+    Replacing the file under its name touches its own fields too, so the path need not be asked again.
+    """
+    handle = _open(path)
+    try:
+        size = key[2]
+        data = os.read(handle, size + 1)
+        while len(data) < size and (more := os.read(handle, size + 1 - len(data))):
             data += more
+        found = os.fstat(handle)
+    finally:
+        os.close(handle)
+    if not _same(found, key):
+        raise Changed
     return data
+
+
+def _open(path: bytes) -> int:
+    """A regular file, open for reading. Raises Changed if something else has taken its place, or OSError."""
+    try:
+        return os.open(path, READ_FLAGS)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Changed
+    except OSError as error:
+        import errno
+
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link or a socket has taken its place
+            raise Changed
+        raise
 
 
 def is_racy(key: StatKey) -> bool:
@@ -186,7 +233,7 @@ def is_racy(key: StatKey) -> bool:
     return time.time_ns() - key.ctime_ns < RACY_NS
 
 
-def _same(found: os.stat_result, key: StatKey) -> bool:
+def _same(found: os.stat_result, key: tuple[int, ...]) -> bool:
     return key == (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
@@ -202,16 +249,7 @@ class opened:
         self._key = key
 
     def __enter__(self) -> int:
-        try:
-            self._handle = os.open(self._path, READ_FLAGS)
-        except (FileNotFoundError, NotADirectoryError):
-            raise Changed
-        except OSError as error:
-            import errno
-
-            if error.errno in (errno.ELOOP, errno.ENXIO):  # a link or a socket has taken its place
-                raise Changed
-            raise
+        self._handle = _open(self._path)
         if not _same(os.fstat(self._handle), self._key):
             os.close(self._handle)
             raise Changed

@@ -7,19 +7,20 @@ Any number of processes may use one store at once, and the threads of a process 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.digest import from_raw, hasher, to_raw
 from mltrack.errors import Damaged
 from mltrack.nouns import noun
-from mltrack.store.disk import refused, write_whole, writing
+from mltrack.store.disk import create, refused, remove, temporary_beside, write_whole, writing
 from mltrack.store.entries import (
     CHUNK,
     RECIPE,
     EntryKey,
-    Place,
+    encode_many,
     encode_parts,
     encode_recipe,
     parse_header,
@@ -30,9 +31,7 @@ from mltrack.store.entry_store import EntryStore, missing_object
 from mltrack.store.marker import FORMAT, MARKER, check_marker
 
 if TYPE_CHECKING:
-    from mltrack.store.check import Damage
-
-NOWHERE = Place("", 0, 0, 0)
+    from mltrack.store.check import Damage, Sample
 
 
 @noun
@@ -70,18 +69,21 @@ class Store(EntryStore):
 
     # -- what is here
 
-    def has(self, digest: str) -> bool:
-        """Is the object here, with all its chunks?"""
-        return not self.missing([digest])
+    def has(self, digest: str, hold: bool = False) -> bool:
+        """Is the object here, with all its chunks? Ask with `hold` before relying on it."""
+        return not self.missing([digest], hold)
 
-    def missing(self, digests: Iterable[str]) -> set[str]:
-        """Those of the objects that are not here, or not wholly."""
+    def missing(self, digests: Iterable[str], hold: bool = False) -> set[str]:
+        """Those of the objects that are not here, or not wholly; with `hold`, gc leaves the others alone until `close`.
+
+        Ask so where an object is not put, or not fetched, because it is here; a mere look needs no hold.
+        """
         asked = {to_raw(digest): digest for digest in digests}
-        for _, raw in self._known([(CHUNK, raw) for raw in asked]):
+        for _, raw in self._known([(CHUNK, raw) for raw in asked], hold):
             del asked[raw]
-        for _, raw in self._known([(RECIPE, raw) for raw in asked]):
+        for _, raw in self._known([(RECIPE, raw) for raw in asked], hold):
             pieces = {(CHUNK, piece) for piece, _ in self._recipe(raw)}
-            if len(self._known(pieces)) == len(pieces):
+            if len(self._known(pieces, hold)) == len(pieces):
                 del asked[raw]
         return set(asked.values())
 
@@ -107,6 +109,12 @@ class Store(EntryStore):
         names = self._packs.names()
         return StoreTotals(objects, len(names), raw, sum(self._packs.size(name) for name, _ in names))
 
+    def lengths(self) -> Iterator[tuple[EntryKey, int, int]]:
+        """Every entry, with the bytes that it takes in its pack, and those that it comes to when decoded."""
+        self.flush()
+        for key, _, length, raw_size in self._index.rows():
+            yield key, length, raw_size
+
     # -- objects in
 
     def put_bytes(self, data: bytes) -> str:
@@ -119,9 +127,10 @@ class Store(EntryStore):
         """Keep many small objects, of at most `chunks.SINGLE` bytes each; their digests in order."""
         digests = [raw_digest(blob) for blob in blobs]
         fresh = {(CHUNK, raw): blob for raw, blob in zip(digests, blobs, strict=True)}
-        for key in self._known(fresh):
+        for key in self._known(fresh, hold=True):
             del fresh[key]
-        self._append([(key, encode_parts(CHUNK, blob, key[1]), len(blob)) for key, blob in fresh.items()])
+        encoded = encode_many(CHUNK, list(fresh.values()), [raw for _, raw in fresh])
+        self._append([(key, parts, len(blob)) for (key, blob), parts in zip(fresh.items(), encoded, strict=True)])
         return [from_raw(raw) for raw in digests]
 
     def put_stream(self, blocks: Iterable[bytes]) -> tuple[str, int]:
@@ -136,17 +145,19 @@ class Store(EntryStore):
 
         return ingest(read_into, self)
 
-    def put_chunk(self, chunk: bytes | memoryview) -> bytes:
-        """Keep one chunk of a larger object; its raw digest."""
-        digest = raw_digest(chunk)
-        key = (CHUNK, digest)
-        if not self._known([key]):
-            self._append([(key, encode_parts(CHUNK, chunk, digest), len(chunk))])
-        return digest
+    def put_chunks(self, chunks: Sequence[memoryview]) -> list[bytes]:
+        """Keep some chunks of a larger object; their raw digests."""
+        digests = [raw_digest(chunk) for chunk in chunks]
+        fresh = {(CHUNK, digest): chunk for digest, chunk in zip(digests, chunks, strict=True)}
+        for key in self._known(fresh, hold=True):
+            del fresh[key]
+        for key, chunk in fresh.items():
+            self._append([(key, encode_parts(CHUNK, chunk, key[1]), len(chunk))])
+        return digests
 
     def put_recipe(self, digest: bytes, pieces: Sequence[tuple[bytes, int]]) -> None:
         """Keep the list of chunks, already put, that make the object of that raw digest."""
-        if not self._known([(RECIPE, digest)]):
+        if not self._known([(RECIPE, digest)], hold=True):
             entry = encode_recipe(digest, pieces)
             self._append([((RECIPE, digest), (entry,), parse_header(entry).raw_size)])
 
@@ -158,14 +169,11 @@ class Store(EntryStore):
 
     def get_batch(self, digests: Iterable[str]) -> dict[str, bytes]:
         """The bytes of many small objects, verified, read in the order in which they lie in the packs."""
-        asked = list(digests)
-        places = self._places((CHUNK, to_raw(digest)) for digest in asked)
-        asked.sort(key=lambda digest: places.get((CHUNK, to_raw(digest)), NOWHERE)[:2])
-        found: dict[str, bytes] = {}
-        for digest in asked:
-            key = (CHUNK, to_raw(digest))
-            found[digest] = self._load(key, places[key]) if key in places else self.get_bytes(digest)
-        return found
+        from mltrack.store.spans import read_span, small_and_large
+
+        small, large = small_and_large(self, digests)
+        found = {digest: data for span in small for digest, data in read_span(self, span)}
+        return found | {digest: self.get_bytes(digest) for digest in large}
 
     def read(self, digest: str) -> Iterator[bytes]:
         """An object's bytes, chunk by chunk. Each is verified before it is given, the whole at the end (Damaged)."""
@@ -188,7 +196,25 @@ class Store(EntryStore):
 
     def write_to(self, digest: str, target: Path, executable: bool = False) -> None:
         """Write an object to a file, which appears only when complete and verified; a link there is replaced."""
-        write_whole(target, self.read(digest), 0o777 if executable else 0o666)
+        from mltrack.store.spans import pour
+
+        temporary = temporary_beside(target)
+        try:
+            with writing(target):
+                handle = create(temporary, 0o777 if executable else 0o666)
+                try:
+                    pour(self, digest, handle)
+                finally:
+                    os.close(handle)
+                os.replace(temporary, target)
+        except BaseException:
+            remove(temporary)
+            raise
+
+    def pieces(self, digest: str) -> list[tuple[bytes, int]] | None:
+        """The chunks (raw digest, length) of a large object; None if it is a single one. Raises DataMissing."""
+        kind, raw = self._resolve(digest)
+        return None if kind == CHUNK else self._recipe(raw)
 
     # -- entries, for the road between stores
 
@@ -214,6 +240,21 @@ class Store(EntryStore):
         gone = "The index named an object whose pack is gone, or lost its end."
         yield from [Damage("index", from_raw(raw), None, None, gone) for _, raw in self._dropped]
         yield from check(self._packs, self._index, progress)
+
+    def check_sample(self, part: float, progress: Callable[[int], None] | None = None) -> Sample:
+        """`check` of about this part (0 to 1) of the entries, chosen by chance."""
+        from mltrack.store.check import check_sample
+
+        self.flush()
+        self._compare()
+        return check_sample(self._packs, self._index, part, progress)
+
+    def take_copies(self, keys: Collection[EntryKey]) -> None:
+        """Where one of these is not here but a sound copy lies in some pack, have the index lead to that."""
+        from mltrack.store.mend import find_copies
+
+        self.flush()
+        self._index.lead(find_copies(self._packs, self.missing_entries(keys)))
 
     def forget(self, damages: Iterable[Damage]) -> None:
         """Let damaged entries count as missing, so that a run or a pull puts them again."""

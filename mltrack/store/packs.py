@@ -1,6 +1,6 @@
 """The pack files: which there are, reading from them, and appending to one under a lock.
 
-    store/open/NAME      being appended to, by the process that holds its flock; free ones are adopted
+    store/open/NAME      being appended to, by the process that holds its lock; free ones are adopted
     store/packs/NAME     sealed: a table at the end, never written again
 
 Names are random and mean nothing. What an entry is, `entries` knows; where an object lies, `index` knows.
@@ -12,12 +12,13 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
 from mltrack.errors import Damaged, DataMissing
 from mltrack.store import entries
-from mltrack.store.disk import sync_directory, write_all, write_each, writing
+from mltrack.store.disk import begin_sync, sync_directory, write_all, write_each, writing
 from mltrack.store.entries import HEADER_SIZE, EntryKey, Place, scan
 
 PACK_SIZE = 64 << 20
@@ -80,7 +81,14 @@ class Packs:
                 return (directory / name).open("rb")
             except FileNotFoundError:
                 continue
-        raise DataMissing(f"The pack {name} is gone from {self.sealed}.", "Run `mltrack verify` to see what was in it.")
+        # Over a network our view of a directory may be some seconds old; to list it asks the server.
+        directory = self.sealed if dict(self.names()).get(name, True) else self.open
+        try:
+            return (directory / name).open("rb")
+        except FileNotFoundError:
+            raise DataMissing(
+                f"The pack {name} is gone from {self.sealed}.", "Run `mltrack verify` to see what was in it."
+            )
 
     def size(self, name: str) -> int:
         """Bytes of the pack's file; 0 if it is gone."""
@@ -90,6 +98,14 @@ class Packs:
             except FileNotFoundError:
                 continue
         return 0
+
+    def size_now(self, name: str) -> int:
+        """The same, never from what a network filesystem remembers: to open a file asks the server."""
+        try:
+            with self.file(name) as file:
+                return os.fstat(file.fileno()).st_size
+        except DataMissing:
+            return 0
 
     def read(self, place: Place) -> tuple[bytes, bytes]:
         """Header and payload of the entry at a place; fewer bytes where the file ends.
@@ -150,6 +166,11 @@ class PackWriter:
         """Where the next entry will lie, and how many there are."""
         self._packs = packs
         self._handle = handle
+        self._rows = bytearray()
+        """The table's rows of what was appended here, behind what was taken over."""
+        self._older_size, self._older_count = len(entries.PACK_HEADER), 0
+        self._begun = 0
+        """Up to where the disk was told to begin."""
         self._waiting: list[bytes | memoryview] = []
         self._waiting_count = 0
         self._waiting_size = 0
@@ -183,6 +204,7 @@ class PackWriter:
             self.begin()
             return
         self.extent = Extent(walk.end, covered.count + len(found))
+        self._older_size, self._older_count, self._begun = self.extent.size, self.extent.count, self.extent.size
         pending.places.update(found)
         pending.packs[self.name] = self.extent
         if walk.sealed:
@@ -194,13 +216,18 @@ class PackWriter:
                 os.ftruncate(self._handle, walk.end)
             os.lseek(self._handle, walk.end, os.SEEK_SET)
 
-    def append(self, *parts: bytes | memoryview) -> int:
-        """Add an entry, given in parts; the offset it has. It is in the file only after `spill`.
+    def append(self, key: EntryKey, parts: tuple[bytes | memoryview, ...], raw_size: int) -> Place:
+        """Add an entry, given in parts; the place it has. It is in the file only after `spill`.
 
         A view is written at once: its memory is the caller's, who may use it again.
         """
         offset = self.extent.size
         size = sum(map(len, parts))
+        self._rows += entries.TABLE_ROW.pack(*key, offset, size, raw_size)
+        self._gather(parts, size)
+        return Place(self.name, offset, size, raw_size)
+
+    def _gather(self, parts: tuple[bytes | memoryview, ...], size: int) -> None:
         self._waiting.extend(parts)
         self._waiting_count += 1
         self._waiting_size += size
@@ -208,7 +235,6 @@ class PackWriter:
         self.extent.count += 1
         if self._waiting_size >= SPILL or isinstance(parts[-1], memoryview):
             self.spill()
-        return offset
 
     def spill(self) -> None:
         """Write what was gathered. On a full disk the file is cut back to its last whole entry."""
@@ -218,13 +244,21 @@ class PackWriter:
         try:
             with writing(self.path):
                 write_each(self._handle, self._waiting)
+            self._begin_sync()
         except BaseException:
             os.ftruncate(self._handle, start)
             os.lseek(self._handle, start, os.SEEK_SET)
             self.extent = Extent(start, self.extent.count - self._waiting_count)
+            del self._rows[(self.extent.count - self._older_count) * entries.TABLE_ROW.size :]
             raise
         finally:
             self._waiting, self._waiting_size, self._waiting_count = [], 0, 0
+
+    def _begin_sync(self) -> None:
+        """Let the disk begin early: else the fsync at the end waits for all of it."""
+        if self.extent.size - self._begun >= SPILL:
+            begin_sync(self._handle, self._begun, self.extent.size - self._begun)
+            self._begun = self.extent.size
 
     def sync(self) -> None:
         """Everything appended survives a power cut after this."""
@@ -237,11 +271,18 @@ class PackWriter:
         if self.extent.sealed:
             return
         self.spill()
-        with self.path.open("rb") as file:
-            table = entries.encode_table(scan(file, resync=True), self.extent.size)
-        self.append(table)
+        table = entries.encode_packed_table(self._older_rows() + bytes(self._rows), self.extent.size)
+        self._gather((table,), len(table))
         self.sync()
         self._move()
+
+    def _older_rows(self) -> bytes:
+        """The table's rows of what other writers had appended."""
+        if not self._older_count:
+            return b""
+        with self.path.open("rb") as file:
+            walk = scan(file, resync=True)
+            return entries.pack_rows(takewhile(lambda row: row[1] < self._older_size, walk))
 
     def _move(self) -> None:
         with writing(self._packs.sealed / self.name):
@@ -251,10 +292,10 @@ class PackWriter:
 
     def release(self) -> None:
         """Give up the lock; another writer may adopt the pack. What was not synced may be lost in a power cut."""
-        import fcntl
+        from mltrack.store.locks import unlock_file
 
         if self._handle >= 0:
-            fcntl.flock(self._handle, fcntl.LOCK_UN)  # a forked child shares the lock: closing alone would not end it
+            unlock_file(self._handle)  # a forked child shares the lock: closing alone would not end it
             os.close(self._handle)
             self._handle = -1
 
@@ -268,7 +309,7 @@ def adopt(packs: Packs, covered: Callable[[str], Extent], pending: Pending) -> P
     with writing(packs.open):
         names = sorted(path.name for path in packs.open.iterdir() if path.suffix == ".pack")
     for name in names:
-        handle = _lock(packs.open / name)
+        handle = try_lock(packs.open / name)
         if handle is None:
             continue
         writer = PackWriter(packs, name, handle)
@@ -289,29 +330,32 @@ def _new(packs: Packs) -> PackWriter:
     while True:
         name = f"{os.urandom(16).hex()}.pack"
         with writing(packs.open / name):
-            handle = _lock(packs.open / name, os.O_CREAT | os.O_EXCL)
+            handle = try_lock(packs.open / name, os.O_CREAT | os.O_EXCL)
         if handle is None:
             continue
         if os.fstat(handle).st_size == 0:  # else another adopted it, and let it go, before we had the lock
             writer = PackWriter(packs, name, handle)
-            writer.begin()
+            try:
+                writer.begin()
+            except BaseException:
+                writer.release()
+                raise
             return writer
         os.close(handle)
 
 
-def _lock(path: Path, flags: int = 0) -> int | None:
+def try_lock(path: Path, flags: int = 0) -> int | None:
     """The file, opened and locked; None if another holds it, or if it was sealed before we had the lock."""
-    import fcntl
+    from mltrack.store.locks import lock_file
 
     try:
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o666)
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if path.stat().st_ino == os.fstat(handle).st_ino:
+        if lock_file(handle, wait=False) and path.stat().st_ino == os.fstat(handle).st_ino:
             return handle
-    except (BlockingIOError, FileNotFoundError):
+    except FileNotFoundError:
         pass
     except BaseException:
         os.close(handle)

@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mltrack.digest import from_raw, to_raw
+from mltrack.nouns import noun
 from mltrack.store.disk import refused, remove, temporary_beside
+from mltrack.store.filesystems import BESIDE, mount_of_device, open_database
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,11 +26,9 @@ QUIET_NS = 60 * 10**9
 """How long a file must have been left alone. Writes through mmap are seen at the latest when the kernel has written the
 page back, some 35 s later; FAT counts in steps of 2 s."""
 
-UNTRUSTED = {"tmpfs", "ramfs", "hugetlbfs", "nfs", "nfs4", "cifs", "smb3", "9p", "lustre", "ceph", "afs", "gpfs"}
-"""Filesystems (and all `fuse` ones) whose stat fields prove nothing."""
-
 STAT = struct.Struct("<QQqqq")
-VERSION = 1
+SIZE = struct.Struct("<16xq16x")
+VERSION = 2
 TIMEOUT_S = 10
 
 
@@ -41,8 +42,26 @@ class StatKey(NamedTuple):
     ctime_ns: int
 
 
+@noun
+class RememberedTree:
+    """A directory as it was kept: its manifest, and the packs that held all of it in that generation of the store.
+
+    Both are empty where it was hashed but not kept.
+    """
+
+    digest: str
+    generation: str = ""
+    packs: tuple[str, ...] = ()
+
+
 def stat_key(found: os.stat_result) -> StatKey:
     return StatKey(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def size_of(fields: bytes) -> int:
+    """The size among packed fields."""
+    size: int = SIZE.unpack(fields)[0]
+    return size
 
 
 class StatCache:
@@ -52,6 +71,7 @@ class StatCache:
         self.path = path
         self._database = _connect(path)
         self._waiting: dict[bytes, tuple[bytes, bytes] | None] = {}
+        self._waiting_trees: dict[bytes, tuple[bytes, bytes, bytes, bytes]] = {}
         self._trusted: dict[int, bool] = {}
 
     @classmethod
@@ -101,11 +121,35 @@ class StatCache:
 
         `when_ns` is from `now_ns`. If the file was touched shortly before, nothing is remembered.
         """
-        quiet = when_ns - max(key.mtime_ns, key.ctime_ns) >= QUIET_NS
-        if quiet and self._trusts(key.device):
-            self._waiting[path] = (STAT.pack(*key), to_raw(digest))
-        else:
-            self._waiting[path] = None
+        self.record_all([(path, STAT.pack(*key), to_raw(digest))], when_ns)
+
+    def record_all(self, found: Iterable[tuple[bytes, bytes, bytes]], when_ns: int) -> None:
+        """`record` for many: path, packed fields, raw digest."""
+        for path, fields, digest in found:
+            self._waiting[path] = (fields, digest) if self.is_final(fields, when_ns) else None
+
+    def is_final(self, fields: bytes, when_ns: int) -> bool:
+        """Will any later write to a file with these packed fields be seen in them?"""
+        device, _, _, mtime, ctime = STAT.unpack(fields)
+        return when_ns - max(mtime, ctime) >= QUIET_NS and self._trusts(device)
+
+    def tree(self, path: bytes, listing: bytes) -> RememberedTree | None:
+        """What is known of a directory, if it had exactly this listing, all of it final."""
+        found = self._waiting_trees.get(path)
+        if found is None:
+            query = "SELECT listing, digest, generation, packs, checksum FROM trees WHERE path = ?"
+            row = self._database.execute(query, (path,)).fetchone()
+            if row is None or row[4] != _checksum(path, *row[:4]):
+                return None
+            found = row[:4]
+        if found[0] != listing:
+            return None
+        return RememberedTree(from_raw(found[1]), found[2].decode(), tuple(found[3].decode().split()))
+
+    def record_tree(self, path: bytes, listing: bytes, tree: RememberedTree) -> None:
+        """Remember the manifest of a directory whose files and links are all final."""
+        packs = " ".join(tree.packs).encode()
+        self._waiting_trees[path] = (listing, to_raw(tree.digest), tree.generation.encode(), packs)
 
     def flush(self) -> None:
         """Write what was recorded, in one transaction. A cache that cannot be written is no failure."""
@@ -113,11 +157,13 @@ class StatCache:
 
         kept = [(path, *row, _checksum(path, *row)) for path, row in sorted(self._waiting.items()) if row is not None]
         dropped = [(path,) for path, row in self._waiting.items() if row is None]
-        self._waiting = {}
+        trees = [(path, *row, _checksum(path, *row)) for path, row in self._waiting_trees.items()]
+        self._waiting, self._waiting_trees = {}, {}
         try:
             with self._database:
                 self._database.executemany("DELETE FROM files WHERE path = ?", dropped)
                 self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", kept)
+                self._database.executemany("INSERT OR REPLACE INTO trees VALUES (?, ?, ?, ?, ?, ?)", trees)
         except sqlite3.OperationalError:
             return
 
@@ -126,23 +172,8 @@ class StatCache:
 
     def _trusts(self, device: int) -> bool:
         if device not in self._trusted:
-            kind = filesystem_of(device)
-            self._trusted[device] = kind not in UNTRUSTED and not kind.startswith("fuse")
+            self._trusted[device] = mount_of_device(device).is_trusted
         return self._trusted[device]
-
-
-def filesystem_of(device: int) -> str:
-    """The type of the mounted filesystem with that device number, as the kernel calls it; empty if it is not told."""
-    number = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
-    except OSError:
-        return ""
-    for line in mounts.splitlines():
-        words = line.split(" ")
-        if words[2] == number:
-            return words[words.index("-") + 1]
-    return ""
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -153,7 +184,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         raise refused(path, OSError(None, str(error))) from error
     except sqlite3.DatabaseError:
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in BESIDE:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         return _prepare(path)
 
@@ -161,14 +192,18 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _prepare(path: Path) -> sqlite3.Connection:
     import sqlite3
 
-    database = sqlite3.connect(path, timeout=TIMEOUT_S, check_same_thread=False)
+    database = open_database(path, lambda: sqlite3.connect(path, timeout=TIMEOUT_S, check_same_thread=False))
     try:
-        database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         if database.execute("PRAGMA user_version").fetchone()[0] != VERSION:
             with database:
                 database.execute("BEGIN IMMEDIATE")
                 database.execute("DROP TABLE IF EXISTS files")
+                database.execute("DROP TABLE IF EXISTS trees")
+                database.execute(
+                    "CREATE TABLE trees (path BLOB PRIMARY KEY, listing BLOB NOT NULL, digest BLOB NOT NULL,"
+                    " generation BLOB NOT NULL, packs BLOB NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID"
+                )
                 database.execute(
                     "CREATE TABLE files (path BLOB PRIMARY KEY, stat BLOB NOT NULL, digest BLOB NOT NULL,"
                     " checksum INTEGER NOT NULL) WITHOUT ROWID"
@@ -185,5 +220,9 @@ def _sound(rows: list[tuple[bytes, bytes, bytes, int]]) -> dict[bytes, tuple[byt
     return {path: (stat, digest) for path, stat, digest, checksum in rows if checksum == _checksum(path, stat, digest)}
 
 
-def _checksum(path: bytes, stat: bytes, digest: bytes) -> int:
-    return zlib.crc32(digest, zlib.crc32(stat, zlib.crc32(path)))
+def _checksum(*parts: bytes) -> int:
+    """CRC-32 of the parts one behind the other."""
+    checksum = 0
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
+    return checksum

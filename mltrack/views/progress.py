@@ -56,6 +56,13 @@ class Progress:
             if self._bar is not None and self._task is not None:
                 self._bar.update(self._task, completed=self._done)
 
+    def expect(self, size_bytes: int) -> None:
+        """So many bytes more will come."""
+        with self._lock:
+            self._total = (self._total or 0) + size_bytes
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, total=self._total)
+
     def _start(self) -> None:
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
         from rich.progress import Progress as Bar
@@ -75,5 +82,9 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wipe what was drawn."""
         if self._bar is not None:
             self._bar.stop()

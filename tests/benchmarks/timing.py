@@ -35,14 +35,16 @@ class Case:
         return statistics.median(self.cpu)
 
 
-def side_by_side(cases: Sequence[Case], rounds: int = 11, variables: Mapping[str, str] | None = None) -> None:
-    """Run all cases in turn; the first round is warm-up."""
-    for number in range(rounds + 1):
+def side_by_side(
+    cases: Sequence[Case], rounds: int = 11, variables: Mapping[str, str] | None = None, warm_up: bool = True
+) -> None:
+    """Run all cases in turn; the first round is warm-up and does not count."""
+    for number in range(rounds + warm_up):
         for case in cases:
             if case.prepare:
                 case.prepare()
             wall, cpu = timed(case, variables)
-            if number:
+            if number >= warm_up:
                 case.wall.append(wall)
                 case.cpu.append(cpu)
 

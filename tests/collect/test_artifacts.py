@@ -13,7 +13,7 @@ from mltrack.collect.artifacts import (
     without_overlap,
     written_files,
 )
-from mltrack.store.keep import stat_path
+from mltrack.store.keep import stat_files
 from mltrack.store.objects import Store
 from mltrack.store.statcache import StatCache
 from tests.helpers import write
@@ -21,18 +21,18 @@ from tests.helpers import write
 
 def test_new_and_moved_files_are_written_and_untouched_ones_are_not(tmp_path: Path) -> None:
     write(tmp_path, {"same": "1", "changed": "1"})
-    before = stat_path(tmp_path)
+    before = stat_files(tmp_path)
     write(tmp_path, {"changed": "22", "new/file": "3"})
     os.utime(tmp_path / "changed", (1, 1))
-    assert written_files(before, stat_path(tmp_path)) == [b"changed", b"new/file"]
+    assert written_files(before, stat_files(tmp_path)) == [b"changed", b"new/file"]
 
 
 def test_a_file_rewritten_with_the_same_bytes_is_written(tmp_path: Path) -> None:
     write(tmp_path, {"out": "1"})
     os.utime(tmp_path / "out", (1, 1))
-    before = stat_path(tmp_path)
+    before = stat_files(tmp_path)
     write(tmp_path, {"out": "1"})
-    assert written_files(before, stat_path(tmp_path)) == [b"out"]
+    assert written_files(before, stat_files(tmp_path)) == [b"out"]
 
 
 def test_a_new_directory_of_many_files_is_one_artifact(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.digest import digest_bytes
-from mltrack.errors import Damaged, DataMissing, StorageError
-from mltrack.store.checkout import matches, restore_path
+from mltrack.errors import Damaged, DataMissing, StorageError, UsageError
+from mltrack.store import spans
+from mltrack.store.checkout import Manner, matches, restore_path
 from mltrack.store.chunks import MIB
 from mltrack.store.keep import keep_path
 from mltrack.store.manifest import HEAD, ManifestEntry, encode_manifest, is_own
@@ -34,7 +35,7 @@ def test_what_was_kept_is_restored(store: Store, tmp_path: Path):
     (root / "empty" / "inner").mkdir(parents=True)
     kept = keep_path(root, store)
     told: list[int] = []
-    restore_path(store, "directory", str(kept.digest), tmp_path / "deep" / "back", progress=told.append)
+    restore_path(store, "directory", str(kept.digest), tmp_path / "deep" / "back", manner=Manner(progress=told.append))
     assert tree_of(tmp_path / "deep" / "back") == tree_of(root)
     assert directories_of(tmp_path / "deep" / "back") == directories_of(root)
     assert matches(tmp_path / "deep" / "back", "directory", str(kept.digest))
@@ -84,14 +85,54 @@ def test_a_file_and_a_link_are_restored_by_themselves(store: Store, tmp_path: Pa
     assert os.readlink(tmp_path / "new" / "link") == "file"
 
 
-def test_what_lies_there_is_replaced_and_what_is_not_listed_stays(store: Store, tmp_path: Path):
-    write(tmp_path / "data", {"a": "new", "b/c": "new"})
+def test_what_lies_there_and_differs_is_refused_by_name_and_nothing_is_written(store: Store, tmp_path: Path):
+    write(tmp_path / "data", {"a": "new", "b/c": "new", "d": "new"})
     (tmp_path / "data" / "l").symlink_to("a")
     digest = str(keep_path(tmp_path / "data", store).digest)
     write(tmp_path / "out", {"a": "old", "b/c": "old", "other": "mine", "l": "was a file"})
-    restore_path(store, "directory", digest, tmp_path / "out")
-    assert (tmp_path / "out" / "a").read_text() == (tmp_path / "out" / "b/c").read_text() == "new"
-    assert (tmp_path / "out" / "other").read_text() == "mine" and os.readlink(tmp_path / "out" / "l") == "a"
+    before = tree_of(tmp_path / "out")
+    with pytest.raises(UsageError, match=r"3 paths have other content .*out/a, .*out/b/c, .*out/l"):
+        restore_path(store, "directory", digest, tmp_path / "out")
+    assert tree_of(tmp_path / "out") == before
+
+
+def test_what_is_in_the_way_is_kept_aside_when_told_and_what_is_not_listed_stays(store: Store, tmp_path: Path):
+    write(tmp_path / "data", {"a": "new", "b/c": "new", "d": "new", "same": "same", "dir": "was a directory"})
+    (tmp_path / "data" / "l").symlink_to("a")
+    digest = str(keep_path(tmp_path / "data", store).digest)
+    write(tmp_path / "out", {"a": "old", "b": "a file", "other": "mine", "l": "link", "same": "same", "dir/x": "old"})
+    same = (tmp_path / "out" / "same").stat()
+    done = restore_path(store, "directory", digest, tmp_path / "out", manner=Manner(force=True))
+    wanted = {**tree_of(tmp_path / "data"), b"other": ("file", b"mine")}
+    assert tree_of(tmp_path / "out") == wanted and (tmp_path / "out" / "same").stat() == same
+    assert (done.written, done.left) == (5, 1)
+    assert done.kept_aside is not None and done.kept_aside.name.startswith("out.mltrack-kept-")
+    kept = {path: text for path, (_, text) in tree_of(done.kept_aside).items()}
+    assert kept == {b"a": b"old", b"b": b"a file", b"l": b"link", b"dir/x": b"old"}
+    again = restore_path(store, "directory", digest, tmp_path / "out", manner=Manner(force=True))
+    assert (again.written, again.left, again.kept_aside) == (0, 6, None)
+
+
+def test_a_single_file_that_differs_is_refused_or_kept_beside(store: Store, tmp_path: Path):
+    digest = store.put_bytes(b"new")
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(UsageError):
+        restore_path(store, "file", digest, tmp_path / "file")
+    done = restore_path(store, "file", digest, tmp_path / "file", manner=Manner(force=True))
+    assert (tmp_path / "file").read_text() == "new"
+    assert done.kept_aside is not None and done.kept_aside.read_text() == "old"
+    assert done.kept_aside.name.startswith("file.mltrack-kept-")
+    assert sorted(os.listdir(tmp_path)) == sorted(["file", done.kept_aside.name, "project"])
+
+
+def test_a_mode_that_differs_is_made_right_and_is_no_conflict(store: Store, tmp_path: Path):
+    digest = store.put_bytes(b"#!/bin/sh")
+    (tmp_path / "run").write_bytes(b"#!/bin/sh")
+    (tmp_path / "run").chmod(0o640)
+    restore_path(store, "file", digest, tmp_path / "run", executable=True)
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o750
+    restore_path(store, "file", digest, tmp_path / "run")
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o640
 
 
 def manifest(store: Store, *listed: tuple[bytes, str, bytes]) -> str:
@@ -135,16 +176,15 @@ def test_a_link_that_lies_there_is_not_written_through(store: Store, tmp_path: P
     target = tmp_path / "target"
     target.mkdir()
     (target / "d").symlink_to(tmp_path / "outside")
-    with pytest.raises(Damaged):
-        restore_path(store, "directory", digest, target)
-    (target / "d").unlink()
     (target / "x").symlink_to(tmp_path / "outside" / "a")
-    restore_path(store, "directory", digest, target)
-    assert (tmp_path / "outside" / "a").read_text() == "precious" and not (target / "x").is_symlink()
     (tmp_path / "alias").symlink_to(tmp_path / "outside")
-    with pytest.raises(Damaged):
-        restore_path(store, "directory", digest, tmp_path / "alias")
-    assert sorted(os.listdir(tmp_path / "outside")) == ["a"]
+    for place in (target, tmp_path / "alias"):
+        with pytest.raises(UsageError):
+            restore_path(store, "directory", digest, place)
+        done = restore_path(store, "directory", digest, place, manner=Manner(force=True))
+        assert tree_of(place) == tree_of(tmp_path / "data") and not place.is_symlink()
+        assert done.kept_aside is not None and os.path.lexists(done.kept_aside)
+    assert tree_of(tmp_path / "outside") == {b"a": ("file", b"precious")}
 
 
 @pytest.mark.parametrize("text", [b"../up", b"/etc", b"a/../.."])
@@ -176,11 +216,114 @@ def test_a_manifest_that_is_none_is_damaged(store: Store, tmp_path: Path):
         restore_path(store, "directory", store.put_bytes(b"not a manifest"), tmp_path / "out")
 
 
-def test_a_file_where_a_directory_must_be_is_one_plain_error(store: Store, tmp_path: Path):
-    write(tmp_path / "data", {"d/a": "new"})
-    digest = str(keep_path(tmp_path / "data", store).digest)
-    write(tmp_path / "out", {"d": "a file"})
-    with pytest.raises(StorageError, match="Cannot write to"):
+def test_a_name_that_is_too_long_for_the_disk_is_one_plain_error(store: Store, tmp_path: Path):
+    digest = store.put_bytes(encode_manifest([ManifestEntry(b"x" * 300, "file", 1, store.put_bytes(b"a"))]))
+    with pytest.raises(StorageError, match="File name too long"):
         restore_path(store, "directory", digest, tmp_path / "out")
-    with pytest.raises(StorageError, match="Is a directory"):
-        restore_path(store, "file", store.put_bytes(b"x"), tmp_path / "data")
+    assert os.listdir(tmp_path) == [store.path.parent.name]
+
+
+class Stopped(BaseException):
+    """What Ctrl-C raises."""
+
+
+def stopping_after(count: int) -> Manner:
+    done = []
+
+    def progress(size: int) -> None:
+        done.append(size)
+        if len(done) > count:
+            raise Stopped
+
+    return Manner(progress=progress)
+
+
+def test_an_interruption_leaves_nothing_under_a_final_name_and_is_taken_up_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(spans, "SPAN", 64 << 10)
+    write(tmp_path / "data", {f"d{n % 7}/f{n}": noise(4096, b"%d" % n) for n in range(300)} | {"large": noise(5 * MIB)})
+    digest = str(keep_path(tmp_path / "data", store).digest)
+    with pytest.raises(Stopped):
+        restore_path(store, "directory", digest, tmp_path / "out", manner=stopping_after(8))
+    assert not (tmp_path / "out").exists()
+    (half,) = tmp_path.glob(".mltrack-*.partial")
+    kept = {place: place.stat() for place in half.rglob("f*") if place.is_file()}
+    assert kept
+    torn = next(iter(kept))
+    torn.write_bytes(b"torn")
+    (half / "not of this tree").write_text("x")
+    told: list[int] = []
+    restore_path(store, "directory", digest, tmp_path / "out", manner=Manner(progress=told.append))
+    assert tree_of(tmp_path / "out") == tree_of(tmp_path / "data")
+    assert sum(told) == sum(place.stat().st_size for place in (tmp_path / "data").rglob("*") if place.is_file())
+    for place, found in kept.items():
+        again = tmp_path / "out" / place.relative_to(half)
+        assert (again.stat().st_mtime_ns == found.st_mtime_ns) == (place != torn), "what was right is not written again"
+    assert not list(tmp_path.glob(".mltrack-*"))
+
+
+def test_two_at_once_do_not_meet_in_one_half_made_directory(store: Store, tmp_path: Path):
+    write(tmp_path / "data", {"a": "1", "b/c": "2"})
+    digest = str(keep_path(tmp_path / "data", store).digest)
+    seen = []
+
+    def also(size: int) -> None:
+        if not seen:
+            seen.append(size)
+            restore_path(store, "directory", digest, tmp_path / "out")
+
+    with pytest.raises(UsageError, match="was not there a moment ago"):
+        restore_path(store, "directory", digest, tmp_path / "out", manner=Manner(progress=also))
+    assert tree_of(tmp_path / "out") == tree_of(tmp_path / "data")
+    assert not list(tmp_path.glob(".mltrack-*"))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_file_that_appears_between_look_and_write_is_not_lost(store: Store, tmp_path: Path, force: bool):
+    write(tmp_path / "data", {"a": noise(5000), "b": noise(2 * MIB)})
+    digest = str(keep_path(tmp_path / "data", store).digest)
+    (tmp_path / "out").mkdir()
+
+    def appear(size: int) -> None:
+        if not (tmp_path / "out" / "b").exists():
+            (tmp_path / "out" / "b").write_text("mine")
+
+    manner = Manner(force=force, progress=appear)
+    if not force:
+        with pytest.raises(UsageError, match="was not there a moment ago"):
+            restore_path(store, "directory", digest, tmp_path / "out", manner=manner)
+        assert (tmp_path / "out" / "b").read_text() == "mine"
+        assert sorted(os.listdir(tmp_path / "out")) == ["a", "b"]
+        return
+    done = restore_path(store, "directory", digest, tmp_path / "out", manner=manner)
+    assert tree_of(tmp_path / "out") == tree_of(tmp_path / "data")
+    assert done.kept_aside is not None and (done.kept_aside / "b").read_text() == "mine"
+
+
+def test_a_pack_that_gc_moved_meanwhile_is_looked_for_again(store: Store, tmp_path: Path):
+    write(tmp_path / "data", {"a": "1", "b": noise(3 * MIB)})
+    digest = str(keep_path(tmp_path / "data", store).digest)
+    store.flush()
+    known = store.locate
+    store.locate = lambda keys: {  # type: ignore[method-assign]
+        key: place._replace(pack=f"gone-{place.pack}") for key, place in known(keys).items()
+    }
+    restore_path(store, "directory", digest, tmp_path / "out")
+    assert tree_of(tmp_path / "out") == tree_of(tmp_path / "data")
+
+
+def test_a_flipped_bit_is_not_restored(store: Store, tmp_path: Path):
+    write(tmp_path / "data", {"small": noise(3000), "large": noise(3 * MIB)})
+    kept = {name: str(keep_path(tmp_path / "data" / name, store).digest) for name in ("small", "large")}
+    store.flush()
+    (pack,) = (store.path / "open").glob("*.pack")
+    data = bytearray(pack.read_bytes())
+    for name in kept:
+        place = data.index(noise(3000)[:50] if name == "small" else noise(3 * MIB)[MIB : MIB + 50])
+        data[place] ^= 1
+    pack.write_bytes(data)
+    for name, digest in kept.items():
+        with pytest.raises(Damaged):
+            restore_path(store, "file", digest, tmp_path / "out" / name)
+    assert os.listdir(tmp_path / "out") == []

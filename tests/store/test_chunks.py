@@ -11,7 +11,10 @@ from tests.store.samples import noise
 
 SOAK = int(os.environ.get("MLTRACK_SOAK", "1"))
 
-VECTOR = [1806145, 2567974, 931271, 1462232, 389722, 2595812, 2632773, 1165190, 2909420, 316677]
+VECTOR = [
+    588426, 1123436, 1135113, 545058, 982086, 804757, 613407, 805071, 170268, 389722, 550546, 654616, 1151541, 555576,
+    496335, 1160186, 659785, 496480, 668710, 680344, 2097152, 448601,
+]  # fmt: skip
 """Part of the format, see docs/reference/format-store.md: the chunks of BLAKE3's output over b"mltrack", 16 MiB."""
 
 
@@ -24,7 +27,7 @@ def test_the_cuts_of_the_format_are_pinned():
 
 
 def test_zeros_are_cut_at_the_largest_size():
-    assert sizes(bytes(10 * MIB)) == [4194304, 4194304, 2097152]
+    assert sizes(bytes(5 * MIB)) == [2097152, 2097152, 1048576]
 
 
 def test_up_to_one_mebibyte_is_one_chunk():
@@ -36,7 +39,7 @@ def test_up_to_one_mebibyte_is_one_chunk():
 def test_every_chunk_but_the_last_has_a_size_within_the_bounds():
     found = sizes(noise(64 * MIB))
     assert all(SMALLEST <= size <= LARGEST for size in found[:-1])
-    assert 0.8 * MIB < sum(found) / len(found) < 1.7 * MIB
+    assert 0.5 * MIB < sum(found) / len(found) < 1.0 * MIB
 
 
 DATA = noise(24 * MIB, b"stream")

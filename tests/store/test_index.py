@@ -39,7 +39,7 @@ def test_a_deleted_index_is_rebuilt(place: Path, digests: list[str], index: Path
 def test_an_unreadable_index_is_rebuilt(place: Path, digests: list[str], index: Path, junk: bytes):
     index.write_bytes(junk)
     assert all_there(place, digests)
-    assert sorted(os.listdir(place.parent)) == ["index.db", "store"]
+    assert set(os.listdir(place.parent)) <= {"index.db", "index.db-journal", "store"}
 
 
 def test_an_index_with_any_page_overwritten_gives_nothing_wrong(place: Path, digests: list[str], index: Path):

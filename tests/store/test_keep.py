@@ -11,7 +11,7 @@ import pytest
 
 from mltrack.digest import digest_bytes
 from mltrack.errors import NotFound
-from mltrack.store import keep, trees
+from mltrack.store import keep, reader
 from mltrack.store.checkout import manifest_of, matches
 from mltrack.store.chunks import MIB
 from mltrack.store.keep import keep_path, stat_path
@@ -162,7 +162,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_no_change(data: Path, monke
     def refuse(path: bytes, key: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(trees, "read_small", refuse)
+    monkeypatch.setattr(reader, "read_small", refuse)
     kept = keep_path(data / "train", None)
     assert kept.problems == tuple((name, "cannot be read: Permission denied") for name in ("deep/er/y", "x.npy"))
     assert not kept.changed
@@ -330,3 +330,83 @@ def test_matches_says_whether_the_disk_holds_the_record(data: Path, tmp_path: Pa
     assert not matches(data / "a.txt", "link", digest_bytes(b"other"))
     assert matches(data / "a.txt", "file", digest_bytes(b"other"))
     assert not matches(tmp_path / "absent", "file", digest)
+
+
+def final(monkeypatch: pytest.MonkeyPatch, path: Path) -> StatCache:
+    """A cache that trusts every filesystem and takes every file for one that was left alone."""
+    monkeypatch.setattr("mltrack.store.statcache.QUIET_NS", -(10**18))
+    monkeypatch.setattr(StatCache, "_trusts", lambda self, device: True)
+    return StatCache.open(path)
+
+
+def test_an_unchanged_directory_is_known_at_a_look(
+    data: Path, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    (data / "link").unlink()  # an absolute path was never in it
+    cache = final(monkeypatch, tmp_path / "stat.db")
+    first = keep_path(data, store, cache)
+    cache.flush()
+    cache.close()
+    cache = StatCache.open(tmp_path / "stat.db")
+    monkeypatch.setattr(StatCache, "lookup_below", lambda *args: pytest.fail("the files were looked up one by one"))
+    again = keep_path(data, store, cache)
+    assert (again.digest, again.size_bytes, again.files, again.kept) == (
+        first.digest, first.size_bytes, first.files, True,
+    )  # fmt: skip
+    cache.close()
+
+
+@pytest.mark.parametrize("change", ["content", "same size and time", "new", "gone", "mode", "link", "empty directory"])
+def test_whatever_changes_in_a_directory_is_seen(
+    data: Path, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, change: str
+):
+    cache = final(monkeypatch, tmp_path / "stat.db")
+    before = keep_path(data, store, cache)
+    target = data / "a.txt"
+    times = target.stat()
+    if change == "content":
+        target.write_text("other text")
+    elif change == "same size and time":
+        target.write_text("HELLO")
+        os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+    elif change == "new":
+        (data / "train" / "new").write_text("1")
+    elif change == "gone":
+        target.unlink()
+    elif change == "mode":
+        target.chmod(0o755)
+    elif change == "link":
+        (data / "link").unlink()
+        (data / "link").symlink_to("a.txt")
+    else:
+        (data / "empty" / "other").mkdir()
+    after = keep_path(data, store, cache)
+    assert after.digest != before.digest
+    assert after.digest == keep_path(data, None).digest
+    cache.close()
+
+
+def test_a_directory_whose_objects_were_taken_away_is_kept_again(
+    data: Path, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    from mltrack.digest import to_raw
+    from mltrack.store.entries import CHUNK
+
+    cache = final(monkeypatch, tmp_path / "stat.db")
+    keep_path(data, store, cache)
+    store._index.forget([(CHUNK, to_raw(digest_bytes(b"hello")))])
+    assert store.missing([digest_bytes(b"hello")])
+    assert keep_path(data, store, cache).kept
+    assert not store.missing([digest_bytes(b"hello")])
+    cache.close()
+
+
+def test_a_directory_known_from_hashing_is_still_put_into_the_store(
+    data: Path, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    cache = final(monkeypatch, tmp_path / "stat.db")
+    digest = keep_path(data, None, cache).digest
+    assert keep_path(data, None, cache).digest == digest
+    kept = keep_path(data, store, cache)
+    assert kept.digest == digest and kept.kept and not store.missing([digest_bytes(b"hello"), str(digest)])
+    cache.close()

@@ -99,7 +99,8 @@ def test_a_forged_entry_is_not_taken_in(store: Store):
 def test_a_recipe_that_lies_gives_no_object(store: Store):
     """Its chunks are sound and it is bound to the digest, yet together they are something else."""
     wanted = raw_digest(b"wanted")
-    chunks = [(store.put_chunk(part), len(part)) for part in (b"some", b"thing")]
+    parts = (b"some", b"thing")
+    chunks = zip(store.put_chunks([memoryview(part) for part in parts]), map(len, parts))
     store.add_entry(encode_recipe(wanted, chunks))
     with pytest.raises(Damaged):
         store.get_bytes(from_raw(wanted))
