@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mltrack.config import PROJECT_FILE, Config, load_config
 from mltrack.errors import NotFound, StorageError
+from mltrack.progress import Work
 
 if TYPE_CHECKING:
     from mltrack.ledger.ledger import Ledger
@@ -31,6 +32,9 @@ class Project:
         self.state = root / STATE
         self.runs = self.state / "runs"
         self.work = self.state / "work"
+        self.expanded = self.state / "expanded"
+        self.progress = Work()
+        """Bytes of the user's data that are read and kept."""
 
     @classmethod
     def find(cls, start: Path) -> Project | None:

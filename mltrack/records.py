@@ -302,7 +302,7 @@ def to_dict(record: Any) -> Any:
         for item in fields(record):
             value = getattr(record, item.name)
             result[item.name] = to_dict(value)
-            if item.name == "path" and not is_utf8(value):
+            if item.name == "path" and value is not None and not is_utf8(value):
                 result["path_b64"] = base64.b64encode(os.fsencode(value)).decode()
             elif item.name == "command" and not all(is_utf8(word) for word in value):
                 result["command_b64"] = [base64.b64encode(os.fsencode(word)).decode() for word in value]

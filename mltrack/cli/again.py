@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mltrack.cli.options import Into, Json, Ref
 from mltrack.cli.start import say, working_directory
+from mltrack.errors import UsageError
 from mltrack.project import Project
 from mltrack.views.console import show, show_json
+
+if TYPE_CHECKING:
+    from mltrack.operations.bring import Got
+    from mltrack.operations.checkout import CheckedOut
+    from mltrack.operations.contents import Held
+    from mltrack.records import Run
+    from mltrack.store.checkout import Manner
 
 
 def absolute(place: Path) -> Path:
@@ -54,35 +63,116 @@ def reproduce(
     return 0 if is_success(done.verdict.grade) else 1
 
 
-def checkout(ref: Ref, into: Into = None, as_json: Json = False) -> None:
-    """Lay out the code and the inputs of a run in a new directory."""
-    from mltrack.operations.bring import checkout as lay_out
+Link = Annotated[
+    str,
+    typer.Option(
+        "--link",
+        metavar="copy|reflink|hard|symlink|auto",
+        help="How large files come: auto clones them where the filesystem can; links are read-only.",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Keep aside what differs, instead of refusing.")]
 
-    with Project.get(working_directory()) as project:
-        run, place = lay_out(project, ref, into and absolute(into), say)
-        if as_json:
-            show_json({"run": run.id, "directory": str(place)})
-        else:
-            print(f"The code and inputs of {run.id} are in {place}")
+
+def checkout(
+    ref: Ref,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH...]", help="Only these; by default all code and inputs.")
+    ] = None,
+    into: Into = None,
+    link: Link = "auto",
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Lay out the code and the inputs of a run, or some of its paths, in a directory.
+
+    What is there already and right is left alone; if something differs, nothing is written.
+    """
+    from mltrack.operations.checkout import CheckoutRequest
+    from mltrack.operations.checkout import checkout as lay_out
+    from mltrack.views.progress import Progress
+
+    request = CheckoutRequest(ref, into and absolute(into), tuple(map(plain, paths or ())))
+    with Project.get(working_directory()) as project, Progress("checkout") as progress:
+        done = lay_out(project, request, manner(project, link, force, progress), say)
+    if as_json:
+        show_json({"run": done.run.id, "directory": str(done.directory), **facts(done)})
+    else:
+        what = "The paths that were asked for" if paths else f"The code and inputs of {done.run.id}"
+        print(f"{what} are in {done.directory}")
+        tell_rest(done)
 
 
 def get(
     ref: Ref,
-    path: Annotated[str, typer.Argument(metavar="PATH", help="An artifact or input, or a file inside one.")],
+    path: Annotated[
+        str | None, typer.Argument(metavar="[PATH]", help="An artifact or input, or a path inside one.")
+    ] = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="PLACE", help="Where to; - is standard output.")
     ] = None,
+    link: Link = "auto",
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Write a file of a run here. Nothing is written over."""
+    """Write a file or directory of a run here; without PATH, list what there is.
+
+    What is there already and right is left alone; if something differs, nothing is written.
+    """
     from mltrack.operations import bring
+    from mltrack.views.progress import Progress
 
     with Project.get(working_directory()) as project:
-        if output == "-":
-            sys.stdout.buffer.write(bring.read(project, ref, path))
+        if path is None:
+            show_contents(*bring.listing(project, ref), as_json)
             return
-        place = bring.get(project, ref, path, Path(output) if output else None)
-        if as_json:
-            show_json({"path": path, "place": str(place)})
-        else:
-            print(f"Wrote {place}")
+        if output == "-":
+            sys.stdout.buffer.write(bring.read(project, ref, plain(path)))
+            return
+        request = bring.GetRequest(ref, plain(path), Path(output) if output else None)
+        with Progress("get") as progress:
+            done = bring.get(project, request, manner(project, link, force, progress))
+    if as_json:
+        show_json({"path": path, "place": str(done.place), **facts(done)})
+    else:
+        print(f"Wrote {done.place}" if done.written else f"{done.place} is right already")
+        tell_rest(done)
+
+
+def plain(path: str) -> str:
+    """A path as records have it: without `./` in front and `/` behind."""
+    return path.removeprefix("./").rstrip("/") or path
+
+
+def manner(project: Project, link: str, force: bool, progress: Callable[[int], None]) -> Manner:
+    """How files are to come. Raises UsageError for a kind of link that is none."""
+    from mltrack.store.checkout import LINKS, Manner
+    from mltrack.store.expanded import Expanded
+
+    if link not in LINKS:
+        raise UsageError(f"There is no way to link called {link!r}.", f"Use one of: {', '.join(LINKS)}.")
+    return Manner(force, link, Expanded(project.expanded, lambda: project.stat_cache), progress)
+
+
+def facts(done: CheckedOut | Got) -> dict[str, Any]:
+    kept = str(done.kept_aside) if done.kept_aside else None
+    return {"written": done.written, "left": done.left, "kept_aside": kept}
+
+
+def tell_rest(done: CheckedOut | Got) -> None:
+    """What else there is to say: on stderr."""
+    if done.left:
+        say(f"{done.left} of {done.left + done.written} files were right already and were left alone")
+    if done.kept_aside is not None:
+        say(f"what was there and differed is in {done.kept_aside}")
+
+
+def show_contents(run: Run, contents: list[Held], as_json: bool) -> None:
+    if as_json:
+        from mltrack.records import to_dict
+
+        show_json({"run": run.id, "contents": to_dict(contents)})
+    else:
+        from mltrack.views.contents import contents_page
+
+        show(contents_page(run, contents))

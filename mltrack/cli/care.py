@@ -1,15 +1,19 @@
-"""`mltrack init`, `verify`, `doctor`, `demo`."""
+"""`mltrack init`, `verify`, `gc`, `du`, `doctor`, `demo`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mltrack.cli.options import Json
 from mltrack.cli.start import say, working_directory
+from mltrack.errors import UsageError
 from mltrack.project import Project
+
+if TYPE_CHECKING:
+    from mltrack.views.page import Page
 
 DAMAGED = 6
 CHECK_FAILED = 1
@@ -28,30 +32,121 @@ def init() -> None:
 def verify(
     remote: Annotated[bool, typer.Option("--remote", help="Check the remote instead of the store here.")] = False,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Which remote.")] = None,
+    sample: Annotated[
+        str | None, typer.Option("--sample", metavar="5%", help="Read only this part, chosen by chance.")
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Bring good copies, from a remote or from the files here.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
-    """Check every digest, here or on a remote. Exits 6 when something is missing or damaged."""
+    """Check every digest, here or on a remote. Exits 6 when something is missing or damaged.
+
+    Says which runs and paths it touches and where a good copy is; with --repair those are brought, and 6 means that
+    something could not be repaired.
+    """
     from mltrack.operations.share import verify_remote
-    from mltrack.operations.verify import not_fetched
+    from mltrack.operations.verify import Verified, VerifyRequest
     from mltrack.operations.verify import verify as verify_here
     from mltrack.records import to_dict
-    from mltrack.views.console import show_json
+    from mltrack.views.console import show, show_json
+    from mltrack.views.progress import Progress
+    from mltrack.views.verify import verify_page
 
+    part = None if sample is None else parsed_part(sample)
     with Project.get(working_directory()) as project:
-        problems = verify_remote(project, name) if remote else verify_here(project)
-        if as_json:
-            show_json(to_dict(problems))
+        if remote:
+            with Progress("verify") as progress:
+                found = Verified(tuple(verify_remote(project, name, part, repair, progress)))
         else:
-            for problem in problems:
-                print(f"{problem.kind}: {problem.message}")
-            if not problems:
-                print("Everything holds.")
-                elsewhere = 0 if remote else not_fetched(project)
-                if elsewhere:
-                    say(f"data not fetched of {elsewhere} runs from elsewhere; bring it: mltrack pull --data")
-            elif not remote:
-                say("A remote may have good copies: mltrack pull --data")
-    return DAMAGED if problems else 0
+            stored = project.store.totals().stored_bytes
+            with Progress("verify", int(stored * (1 if part is None else part))) as progress:
+                found = verify_here(project, VerifyRequest(part, repair), progress)
+    if as_json:
+        show_json(to_dict(found.problems))
+    else:
+        show(verify_page(found))
+        if found.not_fetched and found.holds:
+            many = f"{found.not_fetched} run{'s' if found.not_fetched > 1 else ''}"
+            say(f"data of {many} is not here: not fetched, or let go; bring it: mltrack pull --data")
+    return 0 if found.holds else DAMAGED
+
+
+def parsed_part(text: str) -> float:
+    """`5%` -> 0.05. Raises UsageError."""
+    try:
+        part = float(text.removesuffix("%")) / 100
+    except ValueError:
+        part = 0.0
+    if not 0 < part <= 1:
+        raise UsageError(f"{text!r} is not a part of the whole.", "Give a percentage: --sample 5%")
+    return part
+
+
+def gc(
+    apply: Annotated[bool, typer.Option("--apply", help="Delete it; without this nothing is deleted.")] = False,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", metavar="RUN", help="Let the data of this run go too. Repeatable.")
+    ] = None,
+    pushed: Annotated[bool, typer.Option("--pushed", help="Let all data go here that a remote holds.")] = False,
+    remote: Annotated[bool, typer.Option("--remote", help="Of a remote instead of the store here.")] = False,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Which remote.")] = None,
+    grace: Annotated[
+        float, typer.Option("--grace", metavar="HOURS", min=0, help="On a remote: how long it waits before it deletes.")
+    ] = 24,
+    as_json: Json = False,
+) -> None:
+    """Delete from the store what no run needs. Says what would go, and deletes it only with --apply.
+
+    Records always stay. Data that was pushed comes back with `mltrack pull --data`. On a remote, what is not needed is
+    put on a list first, and deleted by a later gc once the grace time is over.
+    """
+    from mltrack.records import to_dict
+    from mltrack.views.console import show, show_json
+    from mltrack.views.gc import gc_page, remote_gc_page
+    from mltrack.views.progress import Progress
+
+    page: Page
+    with Project.get(working_directory()) as project, Progress("gc") as progress:
+        if remote:
+            from mltrack.operations.share import RemoteGcRequest, gc_remote
+
+            if pushed:
+                raise UsageError("--pushed is for the store here, not for a remote.", "Leave one of the two away.")
+            there = gc_remote(project, RemoteGcRequest(name, apply, grace * 3600, tuple(drop or ())))
+            told, page = to_dict(there), remote_gc_page(there)
+        else:
+            from mltrack.operations.gc import GcRequest
+            from mltrack.operations.gc import gc as collect_here
+
+            here = collect_here(project, GcRequest(tuple(drop or ()), pushed, apply), progress)
+            told, page = to_dict(here), gc_page(here)
+    if as_json:
+        show_json(told)
+    else:
+        show(page)
+
+
+def du(
+    refs: Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help="Which runs; by default all.")] = None,
+    by: Annotated[str, typer.Option("--by", metavar="run|path|kind", help="What to sum up by.")] = "run",
+    as_json: Json = False,
+) -> None:
+    """Say what takes the space of the store, and how much deduplication and compression save."""
+    from mltrack.operations.du import GROUPS
+    from mltrack.operations.du import du as measure
+    from mltrack.records import to_dict
+    from mltrack.views.console import show, show_json
+    from mltrack.views.du import du_page
+
+    if by not in GROUPS:
+        raise UsageError(f"{by!r} is nothing to sum up by.", f"Use one of: {', '.join(GROUPS)}.")
+    with Project.get(working_directory()) as project:
+        usage = measure(project, refs or (), by)
+    if as_json:
+        show_json(to_dict(usage))
+    else:
+        show(du_page(usage))
 
 
 def doctor(as_json: Json = False) -> int:

@@ -44,6 +44,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Take care": {
         "init": ("care:init", "Write a settings file to fill in."),
         "verify": ("care:verify", "Check every digest, here or on a remote."),
+        "gc": ("care:gc", "Delete from the store what no run needs."),
+        "du": ("care:du", "Say what takes the space of the store."),
         "doctor": ("care:doctor", "Check that mltrack can work here."),
         "demo": ("care:demo", "See the whole story on a real data set, in a minute."),
     },

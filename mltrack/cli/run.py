@@ -117,4 +117,4 @@ def rerun(
         output_to_stderr=as_json,
     )
     with Project.get(working_directory()) as project:
-        return told(lambda tell: rerun_past(project, ref, options, tell), quiet, as_json)
+        return told(lambda tell: rerun_past(project, ref, options, tell), project, quiet, as_json)

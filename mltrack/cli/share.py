@@ -12,6 +12,7 @@ from mltrack.cli.start import say, working_directory
 from mltrack.project import Project
 
 if TYPE_CHECKING:
+    from mltrack.sync.planning import Plan
     from mltrack.sync.transfer import Transfer
 
 remote = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -32,17 +33,24 @@ def add(
 
 
 @remote.command("ls")
-def list_remotes(as_json: Json = False) -> None:
-    """List the remotes of this project."""
-    from mltrack.views.console import show_json
+def list_remotes(
+    look: Annotated[bool, typer.Option("--look/--no-look", help="Ask each remote what it has.")] = True,
+    as_json: Json = False,
+) -> None:
+    """List the remotes of this project and what they have."""
+    import time
+
+    from mltrack.operations.share import remotes
+    from mltrack.records import to_dict
+    from mltrack.views.console import show, show_json
+    from mltrack.views.remotes import remotes_page
 
     with Project.get(working_directory()) as project:
-        remotes = project.config.remotes
-        if as_json:
-            show_json([{"name": name, "url": url} for name, url in remotes.items()])
-        else:
-            for name, url in remotes.items():
-                print(f"{name}\t{url}")
+        rows = list(remotes(project, look))
+    if as_json:
+        show_json(to_dict(rows))
+    else:
+        show(remotes_page(rows, time.time()))
 
 
 @remote.command()
@@ -55,13 +63,23 @@ def rm(name: Annotated[str, typer.Argument(metavar="NAME", help="A remote of thi
         print(f"{name} is forgotten; what is on it stays.")
 
 
-def push(refs: Refs = None, name: RemoteName = None, as_json: Json = False) -> None:
+def push(
+    refs: Refs = None,
+    name: RemoteName = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say how much it would be.")] = False,
+    as_json: Json = False,
+) -> None:
     """Send runs and their data to a remote. What is there already is not sent again."""
+    from mltrack.operations.share import plan_push
     from mltrack.operations.share import push as send
     from mltrack.views.progress import Progress
 
-    with Project.get(working_directory()) as project, Progress("push") as progress:
-        moved = send(project, refs or (), name, progress)
+    with Project.get(working_directory()) as project:
+        if plan:
+            planned(plan_push(project, refs or (), name), "send", True, as_json)
+            return
+        with Progress("push") as progress:
+            moved = send(project, refs or (), name, progress)
     told(moved, "Sent", as_json)
 
 
@@ -69,14 +87,20 @@ def pull(
     refs: Refs = None,
     name: RemoteName = None,
     data: Annotated[bool, typer.Option("--data", help="Bring the objects too, not only the records.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say how much it would be.")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring runs, and on request their data, from a remote."""
+    from mltrack.operations.share import plan_pull
     from mltrack.operations.share import pull as receive
     from mltrack.views.progress import Progress
 
-    with Project.get(working_directory()) as project, Progress("pull") as progress:
-        moved = receive(project, refs or (), name, data, progress)
+    with Project.get(working_directory()) as project:
+        if plan:
+            planned(plan_pull(project, refs or (), name, data), "bring", data, as_json)
+            return
+        with Progress("pull") as progress:
+            moved = receive(project, refs or (), name, data, progress)
     told(moved, "Received", as_json)
 
 
@@ -99,6 +123,17 @@ def clone(
                 f"{top} has the records of {count} run{'' if count == 1 else 's'}; data comes when it is asked for.\n"
                 "Look at them: mltrack ls"
             )
+
+
+def planned(plan: Plan, verb: str, is_data_asked: bool, as_json: bool) -> None:
+    from mltrack.records import to_dict
+    from mltrack.views.console import show, show_json
+    from mltrack.views.remotes import plan_page
+
+    if as_json:
+        show_json(to_dict(plan))
+    else:
+        show(plan_page(plan, verb, is_data_asked))
 
 
 def told(moved: Transfer, verb: str, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from mltrack.project import Project
 
 if TYPE_CHECKING:
     from mltrack.records import Run
+    from mltrack.views.progress import Progress
 
 
 def start_run(
@@ -60,7 +61,14 @@ def start_run(
         output_to_stderr=as_json,
     )
     with Project.open(working_directory()) as project:
-        return told(lambda tell: run(project, request, tell), quiet, as_json)
+        return told(lambda tell: run(project, request, tell), project, quiet, as_json)
+
+
+def drawn_keeping() -> Progress:
+    """What a run has still to read and keep when its command has ended."""
+    from mltrack.views.progress import Progress
+
+    return Progress("keeping")
 
 
 def working_directory() -> Path:
@@ -71,9 +79,14 @@ def working_directory() -> Path:
         raise UsageError("The current directory is not there any more.", "Go to another one: cd DIRECTORY") from error
 
 
-def told(work: Callable[[Tell], Run], quiet: bool, as_json: bool) -> int:
+def told(work: Callable[[Tell], Run], project: Project, quiet: bool, as_json: bool) -> int:
     """Do the work, tell its story on stderr (or the run as JSON on stdout); returns the exit code of its command."""
-    done = work(silent if quiet else say)
+    if not quiet:
+        project.progress.draw = drawn_keeping
+    try:
+        done = work(silent if quiet else say)
+    finally:
+        project.progress.close()
     if as_json:
         from mltrack.views.console import show_json
         from mltrack.views.json import run_json

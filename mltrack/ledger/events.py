@@ -128,3 +128,12 @@ def is_deleted(events: Iterable[Event]) -> bool:
         if event.kind in ("delete", "restore"):
             deleted = event.kind == "delete"
     return deleted
+
+
+def is_dropped(events: Iterable[Event]) -> bool:
+    """Was the run's data let go by name, and the run not restored since?"""
+    dropped = False
+    for event in in_order(events):
+        if event.kind in ("drop", "restore"):
+            dropped = event.kind == "drop"
+    return dropped

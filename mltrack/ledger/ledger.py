@@ -6,23 +6,24 @@ derived from them. Every method is one transaction, and what it added is on the 
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import canonical_json, digest_bytes, plain
-from mltrack.errors import Damaged, NotFound, StorageError
+from mltrack.errors import Damaged, NotFound
 from mltrack.ledger import queries, refs, rows, schema
 from mltrack.ledger import segments as known
-from mltrack.ledger.events import Event, event_from, event_json, later, next_clock
+from mltrack.ledger.events import Event, event_from, event_json, is_dropped, later, next_clock
 from mltrack.ledger.queries import RunQuery
-from mltrack.ledger.replica import known_replica, replica_id
+from mltrack.ledger.replica import all_replicas, replica_id
 from mltrack.ledger.shape import checked_record
-from mltrack.records import UNSEALED, CodeState, Run, new_id, to_dict
+from mltrack.ledger.telling import tell, told
+from mltrack.records import UNSEALED, CodeState, Run, from_dict, new_id, to_dict
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,42 +36,11 @@ if TYPE_CHECKING:
     Sentences = list[str]
     Counts = tuple[int, int]
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-UNTOLD = {
-    "locked": ("is locked by another process", "Try again when the other mltrack command has ended."),
-    "full": ("cannot be written: the disk is full", "Free some space; nothing that was finished is lost."),
-    "readonly": ("cannot be written", "Make the file and its directory writable."),
-    "unable to open": ("cannot be opened", "Is its directory there, and may it be written?"),
-    "I/O error": ("cannot be read or written: the disk reports an error", "Check the disk and its free space."),
-}
-"""What SQLite says -> what we say."""
-
-
-def told(method: Callable[P, T]) -> Callable[P, T]:
-    """Errors of SQLite become StorageError or Damaged, with the ledger's path."""
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        import sqlite3
-
-        try:
-            return method(*args, **kwargs)
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the second: a text whose bytes were damaged
-            raise tell(cast("Ledger", args[0]).path, error) from error
-
-    return call
-
-
-def tell(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> StorageError | Damaged:
-    if "readonly" in str(error) and os.access(path.parent, os.W_OK) and not schema.has_room(path.parent):
-        what, hint = UNTOLD["full"]
-        return StorageError(f"The ledger {path} {what}.", hint)
-    for words, (what, hint) in UNTOLD.items():
-        if words in str(error):
-            return StorageError(f"The ledger {path} {what}.", hint)
-    return Damaged(f"The ledger {path} is damaged: {error}.", schema.MENDING)
+KEEPING = (
+    *("schema", "id", "name", "experiment", "status", "command", "cwd", "created_at", "origin"),
+    *("code", "environment", "inputs", "artifacts", "series", "log"),
+)
+"""Fields of a record that say what it is, and which objects it needs."""
 
 
 class Ledger:
@@ -106,6 +76,11 @@ class Ledger:
     def replica(self) -> str:
         """The id of this checkout, minted when it is first asked for. Raises StorageError."""
         return replica_id(self.path.parent)
+
+    @property
+    def replicas(self) -> Sequence[str]:
+        """Every id that this checkout has had, the valid one first; none before one is asked for."""
+        return all_replicas(self.path.parent)
 
     # -- adding ------------------------------------------------------------------------------------------------
 
@@ -237,7 +212,7 @@ class Ledger:
 
         A deleted run is found by its exact id only. Raises NotFound, Ambiguous.
         """
-        return refs.resolve(self.db, ref, live, known_replica(self.path.parent))
+        return refs.resolve(self.db, ref, live, self.replicas)
 
     @told
     def events(self, run_id: str) -> Events:
@@ -267,6 +242,12 @@ class Ledger:
         return {row[0] for row in self.db.execute("SELECT id FROM run WHERE deleted")}
 
     @told
+    def dropped_ids(self) -> set[str]:
+        """Runs whose data was let go by name: it need not be on remotes any more."""
+        found = {row[0] for row in self.db.execute("SELECT DISTINCT run FROM event WHERE kind = 'drop'")}
+        return {run for run in found if is_dropped(rows.events_where(self.db, "run = ?", (run,)))}
+
+    @told
     def count(self) -> int:
         """How many runs there are, without the deleted ones."""
         return int(self.db.execute("SELECT count(*) FROM run WHERE NOT deleted").fetchone()[0])
@@ -275,12 +256,67 @@ class Ledger:
     def check(self) -> Sentences:
         """What is wrong with this ledger, in sentences; nothing, when every record is what was sealed."""
         wrong = [str(row[0]) for row in self.db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        return wrong + [rows.damaged(digest).message for digest in self.damaged_records()]
+
+    @told
+    def damaged_records(self) -> Sequence[str]:
+        """Digests of the records that are not any more what was sealed."""
+        wrong = []
         for (digest,) in self.db.execute("SELECT digest FROM record").fetchall():
             try:
                 rows.whole_record(self.db, digest)
-            except Damaged as damage:
-                wrong.append(damage.message)
+            except (Damaged, ValueError):
+                wrong.append(digest)
         return wrong
+
+    @told
+    def mend(self, data: bytes) -> None:
+        """Put a sealed record in the place of the damaged one that has its digest. Raises Damaged, FormatTooNew."""
+        digest, document = digest_bytes(data), checked_record(data)
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            rows.mend_record(self.db, digest, data, document)
+            rows.refresh(self.db, [document["id"]], records_too=True)
+
+    # -- what the store must keep ------------------------------------------------------------------------------
+
+    def records(self, after: int = 0, skip: Collection[str] = ()) -> Iterator[tuple[int, Run]]:
+        """Every sealed record behind a position, with its position: also of hidden runs, also several of one run.
+
+        Proved, without packages, and without what events changed; without those of the digests in `skip`. Raises
+        Damaged.
+        """
+        import sqlite3
+
+        try:
+            for position, document in rows.every_record(self.db, after, skip):
+                yield position, from_dict(Run, {name: document[name] for name in KEEPING if name in document})
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise tell(self.path, error) from error
+
+    @told
+    def runs_wholly_on(self, remote: str) -> set[str]:
+        """Ids of the runs of which a remembered segment of that remote holds every record that is here."""
+        return known.runs_with_all_records(self.db, remote)
+
+    @told
+    def let_go(self) -> set[str]:
+        """Ids of the runs whose data was dropped here by name, so that nobody wonders where it is."""
+        row = self.db.execute("SELECT value FROM meta WHERE key = 'let_go'").fetchone()
+        return set(json.loads(row[0])) if row else set()
+
+    @told
+    def note_let_go(self, run_ids: Iterable[str], back: Iterable[str] = ()) -> None:
+        """Remember that the data of these runs is dropped here; `back`: of which it is here again."""
+        with self.db:
+            self.db.execute("BEGIN IMMEDIATE")
+            value = json.dumps(sorted(self.let_go().union(run_ids).difference(back)))
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES ('let_go', ?)", (value,))
+
+    @told
+    def segments_with(self, remote: str, digest: str) -> Sequence[str]:
+        """Names of the remembered segments of that remote that hold this record or event."""
+        return known.holding(self.db, remote, digest)
 
     # -- the road ----------------------------------------------------------------------------------------------
 
@@ -324,6 +360,43 @@ class Ledger:
     def unread(self, remote: str, run_ids: Sequence[str] | None = None) -> set[str]:
         """Names of remembered segments that hold a record or event which is not in this ledger."""
         return known.unread(self.db, remote, run_ids)
+
+    @told
+    def replacing(self, remote: str) -> dict[str, set[str]]:
+        """The remembered segments of that remote that replace others, each with those, as `<replica>/<file>`."""
+        return known.replacing(self.db, remote)
+
+    @told
+    def replaced_by(self, segments: Iterable[str]) -> set[str]:
+        """What these segments replace, as `<replica>/<file>`."""
+        return known.replaced(self.db, segments)
+
+    @told
+    def segments_ended_at(self, replica: str, last: int) -> set[str]:
+        """Every segment of that replica ever known, on any remote, that ends with that number."""
+        return known.ended_at(self.db, replica, last)
+
+    @told
+    def segments_of(self, replica: str) -> set[str]:
+        """Every segment of that replica ever known, on any remote."""
+        return known.of_replica(self.db, replica)
+
+    @told
+    def segment_items(self, segments: Iterable[str]) -> Sequence[tuple[str, str]]:
+        """Digest and run of each record and event that these segments hold, once."""
+        return known.items_of(self.db, segments)
+
+    @told
+    def record_digests_on(self, remote: str) -> Sequence[str]:
+        """Digests of the records here that the remembered segments of that remote hold."""
+        return known.records(self.db, remote)
+
+    @told
+    def item(self, digest: str) -> bytes | Event | None:
+        """The sealed record or the event with that digest; None if it is not here. Raises Damaged."""
+        if self.db.execute("SELECT 1 FROM record WHERE digest = ?", (digest,)).fetchone():
+            return rows.whole_record(self.db, digest)
+        return next(iter(rows.events_where(self.db, "digest = ?", (digest,))), None)
 
     @told
     def record(self, digest: str) -> bytes:

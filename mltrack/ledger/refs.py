@@ -31,8 +31,11 @@ class Candidate:
     story: str
 
 
-def resolve(db: sqlite3.Connection, ref: str, live: Sequence[Live], replica: str | None) -> str:
-    """The id of the run that `ref` means. Raises NotFound, or Ambiguous with the candidates."""
+def resolve(db: sqlite3.Connection, ref: str, live: Sequence[Live], replicas: Sequence[str]) -> str:
+    """The id of the run that `ref` means; `replicas`: the ids this checkout has had.
+
+    Raises NotFound, or Ambiguous with the candidates.
+    """
     ref = plain(ref)  # as names and tags are kept
     if db.execute("SELECT 1 FROM run WHERE id = ?", (ref,)).fetchone() or any(item[0] == ref for item in live):
         return ref
@@ -40,7 +43,7 @@ def resolve(db: sqlite3.Connection, ref: str, live: Sequence[Live], replica: str
     newest = NEWEST.fullmatch(ref)
     if newest:
         back = newest.group(1)
-        return newest_here(db, alive, replica, 0 if back is None else int(back or 1))
+        return newest_here(db, alive, replicas, 0 if back is None else int(back or 1))
     named = [run for run in alive if run.name == ref] + finished(db, "run.name = ?", ref)
     if named:
         return max(named, key=lambda run: (run.created_at, run.id)).id
@@ -79,11 +82,12 @@ def tell(created_at: str, status: str, command: str) -> str:
     return f"{created_at[:19]} {status} {words[:60]}"
 
 
-def newest_here(db: sqlite3.Connection, alive: list[Candidate], replica: str | None, back: int) -> str:
+def newest_here(db: sqlite3.Connection, alive: list[Candidate], replicas: Sequence[str], back: int) -> str:
     """The newest run created in this checkout, or the one `back` before it."""
     rows = db.execute(
-        "SELECT id, created_at FROM run WHERE NOT deleted AND replica = ? ORDER BY created_at DESC, id DESC LIMIT ?",
-        (replica, back + 1),
+        f"SELECT id, created_at FROM run WHERE NOT deleted AND replica IN ({', '.join('?' * len(replicas))})"
+        " ORDER BY created_at DESC, id DESC LIMIT ?",
+        (*replicas, back + 1),
     )
     known = {run.id: run.created_at for run in alive} | dict(rows.fetchall())
     order = sorted(known, key=lambda id: (known[id], id), reverse=True)

@@ -26,11 +26,17 @@ def replica_id(state: Path) -> str:
 
 def known_replica(state: Path) -> str | None:
     """The id that was minted in this place, if any; writes nothing."""
+    return next(iter(all_replicas(state)), None)
+
+
+def all_replicas(state: Path) -> list[str]:
+    """Every id that this place has had, the one that is valid first: runs made here bear any of them."""
     here = place_of(state)
     for place in read_places(state):
         if place["machine"] == here["machine"] and place["inode"] == here["inode"]:
-            return str(place["replica"])
-    return None
+            before = place.get("before", ())
+            return [str(place["replica"]), *(str(id) for id in before if isinstance(before, list))]
+    return []
 
 
 def renew_replica(state: Path) -> str:
@@ -39,20 +45,23 @@ def renew_replica(state: Path) -> str:
 
 
 def mint(state: Path, keep_known: bool) -> str:
-    import fcntl
+    from mltrack.store.locks import lock_file
 
     try:
         known = known_replica(state)
         if known and keep_known:
             return known
         with (state / "replica.lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock_file(lock.fileno(), wait=True)
             known = known_replica(state)
             if known and keep_known:
                 return known  # another process was faster
             here = place_of(state)
             others = [p for p in read_places(state) if (p["machine"], p["inode"]) != (here["machine"], here["inode"])]
+            before = all_replicas(state)
             here["replica"] = new_id()
+            if before:
+                here["before"] = before
             write_places(state, [*others, here])
             return str(here["replica"])
     except OSError as error:

@@ -7,7 +7,7 @@ be derived from them at any time (`refresh`). Called inside a transaction of `le
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import canonical_json, digest_bytes
@@ -71,14 +71,62 @@ def whole_record(db: sqlite3.Connection, digest: str) -> bytes:
     row = db.execute("SELECT json, package_set, packages_at FROM record WHERE digest = ?", (digest,)).fetchone()
     text, packages, at = row
     if at is not None:
-        names = dict(db.execute("SELECT name, version FROM package WHERE package_set = ?", (packages,)))
-        text = text[:at] + canonical_json(names).decode() + text[at + 2 :]
+        text = text[:at] + packages_text(db, packages) + text[at + 2 :]
     data: bytes = text.encode()
     if digest_bytes(data) != digest:
-        raise Damaged(
-            f"The record {digest} is damaged in the ledger.", "`mltrack pull` brings an intact copy from a remote."
-        )
+        raise damaged(digest)
     return data
+
+
+def every_record(
+    db: sqlite3.Connection, after: int, skip: Collection[str] = ()
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Position and value (without packages) of each record behind a position, proved. Raises Damaged.
+
+    Asked for in pages, so that writers are not kept waiting where the file has no WAL.
+    """
+    names: dict[int, str] = {}
+    query = (
+        "SELECT position, digest, json, package_set, packages_at FROM record WHERE position > ? ORDER BY position"
+        " LIMIT 500"
+    )
+    while page := db.execute(query, (after,)).fetchall():
+        for after, digest, text, packages, at in page:
+            if digest in skip:
+                continue
+            whole = text
+            if at is not None:
+                if packages not in names:
+                    names[packages] = packages_text(db, packages)
+                whole = text[:at] + names[packages] + text[at + 2 :]
+            if digest_bytes(whole.encode()) != digest:
+                raise damaged(digest)
+            yield after, json.loads(text)
+
+
+def packages_text(db: sqlite3.Connection, number: int) -> str:
+    """The packages of a set as they stand in a record."""
+    found = db.execute("SELECT name, version FROM package WHERE package_set = ?", (number,))
+    return canonical_json(dict(found.fetchall())).decode()
+
+
+def damaged(digest: str) -> Damaged:
+    return Damaged(
+        f"The record {digest} is damaged in the ledger.", "`mltrack verify --repair` fetches a good copy from a remote."
+    )
+
+
+def mend_record(db: sqlite3.Connection, digest: str, data: bytes, document: Mapping[str, Any]) -> None:
+    """Put a record that is damaged here in its place again; also its packages, if those are what is wrong."""
+    position = db.execute("SELECT position FROM record WHERE digest = ?", (digest,)).fetchone()
+    db.execute("DELETE FROM record WHERE digest = ?", (digest,))
+    packages = document["environment"].get("packages") or {}
+    number = package_set(db, packages) if packages else None
+    db.execute("DELETE FROM package WHERE package_set = ?", (number,))
+    db.executemany("INSERT INTO package VALUES (?, ?, ?)", [(number, name, v) for name, v in packages.items()])
+    insert_record(db, digest, data, document)
+    if position is not None:
+        db.execute("UPDATE record SET position = ? WHERE digest = ?", (position[0], digest))
 
 
 def insert_event(db: sqlite3.Connection, event: Event) -> bool:

@@ -7,11 +7,11 @@ older version to the same schema, and a test holds the two together. See `docs/r
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.errors import Damaged, FormatTooNew, StorageError
+from mltrack.store.filesystems import open_database
 
 if TYPE_CHECKING:
     import sqlite3
@@ -257,7 +257,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         )
 
     if not path.exists() or (os.access(path.parent, os.W_OK) and has_room(path.parent)):
-        return attempt("mode=rwc")
+        return open_database(path, lambda: attempt("mode=rwc"))
     # SQLite wants to write beside a WAL file even to read it; where it cannot, and no WAL is left over, the file alone
     # is all there is.
     wal = path.with_name(path.name + "-wal")
@@ -280,7 +280,6 @@ def not_a_ledger(path: Path) -> Damaged:
 
 def create(connection: sqlite3.Connection, path: Path) -> None:
     """Give a blank file its tables; when two processes meet here, one makes them and the other finds them."""
-    use_wal(connection)
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         if version_of(connection):
@@ -291,21 +290,6 @@ def create(connection: sqlite3.Connection, path: Path) -> None:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={VERSION}")
-
-
-def use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to WAL, which stays with the file. SQLite does not wait for another process that does the same."""
-    import sqlite3
-
-    end = time.monotonic() + BUSY_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
 
 
 def migrate(connection: sqlite3.Connection, path: Path, steps: Migrations, target: int) -> None:

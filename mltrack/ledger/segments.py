@@ -6,6 +6,7 @@ ledger restored from a backup forgets with it what it then has to learn again.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,18 @@ if TYPE_CHECKING:
     import sqlite3
 
 
+REPLACES = "replaces/"
+"""Keys of `meta` that begin so hold, for the segment named behind it, the JSON list of those it replaces."""
+
+
 @noun
 class Held:
     """A segment's name, and what it holds: (digest of a record or event, id of its run)."""
 
     name: str
     items: Sequence[tuple[str, str]]
+    replaces: Sequence[str] = ()
+    """Segments whose items it holds too, as `<replica>/<file>`."""
 
 
 @noun
@@ -34,6 +41,7 @@ class Unsent:
         return bool(self.records or self.events)
 
 
+THERE = "EXISTS (SELECT 1 FROM segment_item JOIN remote_segment USING (segment) WHERE item = digest AND remote = ?)"
 ON_REMOTE = "SELECT segment FROM remote_segment WHERE remote = ?"
 
 
@@ -47,6 +55,9 @@ def remember(db: sqlite3.Connection, remote: str, held: Held) -> None:
     items = [(item, number, run) for item, run in held.items]
     db.executemany("INSERT OR IGNORE INTO segment_item VALUES (?, ?, ?)", items)
     db.execute("INSERT OR IGNORE INTO remote_segment VALUES (?, ?)", (remote, number))
+    if held.replaces:
+        text = json.dumps(sorted(held.replaces))
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (REPLACES + held.name, text))
 
 
 def forget(db: sqlite3.Connection, remote: str, gone: Iterable[str]) -> None:
@@ -71,20 +82,19 @@ def unsent(db: sqlite3.Connection, remote: str, run_ids: Sequence[str] | None) -
 
     A run that was deleted before it was ever sent stays here, with its events.
     """
-    query = f"SELECT item, run FROM segment_item WHERE segment IN ({ON_REMOTE})"
-    there = dict(db.execute(query, (remote,)).fetchall())
-    runs_there = set(there.values())
-    withheld = {row[0] for row in db.execute("SELECT id FROM run WHERE deleted")} - runs_there
+    gone = db.execute(
+        "SELECT id FROM run WHERE deleted"
+        f" AND NOT EXISTS (SELECT 1 FROM record WHERE record.run = id AND {THERE})"
+        f" AND NOT EXISTS (SELECT 1 FROM event WHERE event.run = run.id AND {THERE})",
+        (remote, remote),
+    )
+    withheld = {row[0] for row in gone}
     wanted = None if run_ids is None else set(run_ids)
     found = []
     for table, order in (("record", "position"), ("event", "rowid")):
-        rows = db.execute(f"SELECT digest, run FROM {table} ORDER BY {order}")
+        rows = db.execute(f"SELECT digest, run FROM {table} WHERE NOT {THERE} ORDER BY {order}", (remote,))
         found.append(
-            tuple(
-                (digest, run)
-                for digest, run in rows
-                if digest not in there and run not in withheld and (wanted is None or run in wanted)
-            )
+            tuple((digest, run) for digest, run in rows if run not in withheld and (wanted is None or run in wanted))
         )
     return Unsent(*found)
 
@@ -105,3 +115,63 @@ def unread(db: sqlite3.Connection, remote: str, run_ids: Sequence[str] | None) -
     )
     wanted = None if run_ids is None else set(run_ids)
     return {name for name, run in rows if wanted is None or run in wanted}
+
+
+def replaced(db: sqlite3.Connection, segments: Iterable[str]) -> set[str]:
+    """What these segments replace, as `<replica>/<file>`."""
+    found: set[str] = set()
+    for name in segments:
+        row = db.execute("SELECT value FROM meta WHERE key = ?", (REPLACES + name,)).fetchone()
+        if row is not None:
+            found.update(json.loads(row[0]))
+    return found
+
+
+def replacing(db: sqlite3.Connection, remote: str) -> dict[str, set[str]]:
+    """The remembered segments of that remote that replace others, each with those, as `<replica>/<file>`."""
+    rows = db.execute("SELECT key, value FROM meta WHERE key >= ? AND key < ?", (REPLACES, REPLACES + "~"))
+    there = {REPLACES + name: name for name in names(db, remote)}
+    return {there[key]: set(json.loads(value)) for key, value in rows if key in there}
+
+
+def ended_at(db: sqlite3.Connection, replica: str, last: int) -> set[str]:
+    """Every segment of that replica ever known, on any remote, that ends with that number."""
+    rows = db.execute("SELECT name FROM segment WHERE name GLOB ?", (f"{replica}/*-{last}-*",))
+    return {row[0] for row in rows}
+
+
+def of_replica(db: sqlite3.Connection, replica: str) -> set[str]:
+    """Every segment of that replica ever known, on any remote."""
+    return {row[0] for row in db.execute("SELECT name FROM segment WHERE name GLOB ?", (f"{replica}/*",))}
+
+
+def items_of(db: sqlite3.Connection, segments: Iterable[str]) -> list[tuple[str, str]]:
+    """What these segments hold together, each item once: records in the order they came here, then events."""
+    found: dict[str, str] = {}
+    query = "SELECT item, run FROM segment_item WHERE segment = (SELECT id FROM segment WHERE name = ?)"
+    for name in segments:
+        found.update(db.execute(query, (name,)).fetchall())
+    return sorted(found.items())
+
+
+def runs_with_all_records(db: sqlite3.Connection, remote: str) -> set[str]:
+    """Ids of the runs of which the remembered segments of that remote hold every record."""
+    query = (
+        f"SELECT run FROM record LEFT JOIN (SELECT DISTINCT item FROM segment_item WHERE segment IN ({ON_REMOTE}))"
+        " ON item = digest GROUP BY run HAVING count(*) = count(item)"
+    )
+    return {row[0] for row in db.execute(query, (remote,))}
+
+
+def records(db: sqlite3.Connection, remote: str) -> list[str]:
+    """Digests of the records here that a remembered segment of that remote holds."""
+    return [row[0] for row in db.execute(f"SELECT digest FROM record WHERE {THERE} ORDER BY position", (remote,))]
+
+
+def holding(db: sqlite3.Connection, remote: str, item: str) -> list[str]:
+    """The remembered segments of that remote that hold a record or event."""
+    query = (
+        "SELECT name FROM segment JOIN segment_item ON segment_item.segment = segment.id"
+        f" WHERE item = ? AND segment.id IN ({ON_REMOTE})"
+    )
+    return [row[0] for row in db.execute(query, (item, remote))]

@@ -85,12 +85,17 @@ class Beside:
     def keep_inputs(self) -> None:
         project = self.recording.project
         self.inputs = keep_inputs(
-            self.recording.inputs, lambda: project.store, project.stat_cache, project.config.keep_limit
+            self.recording.inputs,
+            lambda: project.store,
+            project.stat_cache,
+            project.config.keep_limit,
+            project.progress,
         )
 
     def look_again(self) -> None:
         """After the command ended: what may have moved while it ran."""
-        if not self.is_settled:
+        lock = self.environment.lockfile
+        if not self.is_settled or (lock is not None and not self.recording.project.store.has(lock)):
             self.attempt("environment", self.see_environment)
         if self.code.snapshot is not None and not self.code.packs:  # a full disk may have room again
             self.warnings = [item for item in self.warnings if item.kind != "code-incomplete"]

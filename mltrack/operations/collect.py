@@ -94,7 +94,7 @@ def collect_files(recording: Recording, started_at: float, collected: Collected)
     written = [path for path in written_files(before, after) if not is_cache(path)]
     outputs, unmet = declared_outputs(root, declared.outputs, Files(frozenset(written), before, after, plan.in_parts))
     everything = without_overlap([*outputs, *gather(root, written, before), *logged(recording.rundir.artifacts)])
-    collected.artifacts, problems = keep_artifacts(everything, project.store, project.stat_cache)
+    collected.artifacts, problems = keep_artifacts(everything, project.store, project.stat_cache, project.progress)
     files, unwritten = metrics_files(root, declared.metrics, set(written))
     points, broken = points_in_files(files)
     collected.points += points

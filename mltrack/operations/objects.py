@@ -46,3 +46,11 @@ def raw_manifests(code: CodeState) -> Iterator[str]:
         yield code.raw
     for nested in code.nested:
         yield from raw_manifests(nested.code)
+
+
+KINDS = ("code", "environment", "input", "artifact", "metric series", "output log")
+
+
+def kind_of(name: str) -> str:
+    """One of KINDS, for a name that `named_objects` gave."""
+    return next(kind for kind in KINDS if name.startswith(kind))

@@ -104,7 +104,7 @@ def below_root(files: Mapping[bytes, Any], prefix: str) -> dict[bytes, Any]:
 def stat_declared(root: Path, patterns: Iterable[str]) -> dict[bytes, Any]:
     """Stat fields of all files that the declared patterns stand for now: relative path -> fields."""
     from mltrack.snapshot.inputs import expand, name_below
-    from mltrack.store.keep import stat_path
+    from mltrack.store.keep import stat_files
 
     found: dict[bytes, Any] = {}
     for pattern in patterns:
@@ -112,6 +112,6 @@ def stat_declared(root: Path, patterns: Iterable[str]) -> dict[bytes, Any]:
             if not os.path.lexists(place):
                 continue
             name = os.fsencode(name_below(root, place))
-            for below, key in stat_path(place).items():
+            for below, key in stat_files(place).items():
                 found[name + b"/" + below if below else name] = key
     return found

@@ -8,11 +8,12 @@ namespace is left alone: it cannot be judged from here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mltrack.operations.objects import named_objects
 from mltrack.operations.seal import seal
 from mltrack.records import CodeState, Environment, Hardware, Input, Log, Resources, Run, Warning, from_dict
 from mltrack.snapshot.code import drop_refs, keep_code, nested_git_dirs
@@ -52,6 +53,21 @@ def judge(project: Project, name: str) -> Run | None:
         return None
     start = rundir.read("start")
     return running_view(start, rundir, state) if start is not None else None
+
+
+def unfinished_runs(project: Project) -> Iterator[Run]:
+    """What the run directories name so far, alive or not. Folds nothing, judges nothing, writes nothing."""
+    from mltrack.live.rundir import RunDir
+
+    try:
+        names = [name for name in os.listdir(project.runs) if not name.startswith(".")]
+    except FileNotFoundError:
+        return
+    for name in names:
+        rundir = RunDir(project.runs / name)
+        start = rundir.read("start")
+        if start is not None:
+            yield with_beside(from_dict(Run, start["run"]), rundir)
 
 
 def life_of(rundir: RunDir) -> str:
@@ -121,6 +137,7 @@ def fold(project: Project, rundir: RunDir) -> None:
         run = with_code(project, run, start)
         run = with_journals(project, run, rundir)
         directories = code_directories(project, run, start)
+        run = without_lost(project, run)
         seal(project, with_outcome(run, rundir), rundir)
         if run.code.packs:
             drop_refs(run.code, directories)
@@ -141,6 +158,25 @@ def with_code(project: Project, run: Run, start: Mapping[str, Any]) -> Run:
         lost = Warning("code-incomplete", f"The code could not be kept: {error}")
         return replace(run, warnings=(*run.warnings, lost))
     return replace(run, code=code)
+
+
+def without_lost(project: Project, run: Run) -> Run:
+    """The run without what it had put, but what never came to the disk, as that was full; a warning says so."""
+    lost = project.store.missing([digest for _, digest in named_objects(run)])
+    lockfile, inputs = run.environment.lockfile, run.inputs
+    warnings = []
+    if lockfile in lost:
+        lockfile = None
+        warnings.append(Warning("environment-incomplete", "The lock of the environment could not be kept."))
+    for item in inputs:
+        if item.kept and item.digest in lost:
+            warnings.append(Warning("inputs-incomplete", f"The input {item.path} could not be kept."))
+    return replace(
+        run,
+        environment=replace(run.environment, lockfile=lockfile),
+        inputs=tuple(replace(item, kept=item.kept and item.digest not in lost) for item in inputs),
+        warnings=(*run.warnings, *warnings),
+    )
 
 
 def code_directories(project: Project, run: Run, start: Mapping[str, Any]) -> dict[str, Path]:

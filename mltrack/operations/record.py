@@ -282,7 +282,7 @@ def execute(recording: Recording, beside: Beside) -> Outcome:
     )
     saved = redirect(plan)
     try:
-        return execute_locally(command, recording.rundir, beside.work)
+        return execute_locally(command, recording.rundir, beside.work, recording.project.progress.reveal)
     finally:
         for number, copy in saved.items():
             os.dup2(copy, number)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.config import CHECKOUT_FILE, PROJECT_FILE, read_settings
-from mltrack.errors import NotFound, StorageError, UsageError
+from mltrack.errors import MltrackError, NotFound, StorageError, UsageError
+from mltrack.nouns import noun
 from mltrack.operations.find import find_run
 from mltrack.operations.objects import objects_of
 from mltrack.operations.outputs import forget
@@ -22,6 +25,9 @@ from mltrack.project import Project
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mltrack.sync.collection import RemoteGc
+    from mltrack.sync.planning import Plan
+    from mltrack.sync.remote import Remote
     from mltrack.sync.transfer import Transfer
 
     Progress = Callable[[int], None]
@@ -32,7 +38,7 @@ def add_remote(project: Project, name: str, url: str, shared: bool = False) -> s
 
     A relative path is relative to the project. Raises UsageError for a URL that holds a password.
     """
-    from mltrack.sync.remote import check_url
+    from mltrack.sync.urls import check_url
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise UsageError(f"{name!r} cannot name a remote.", "Use letters, digits, dots and dashes.")
@@ -144,7 +150,7 @@ def clone(url: str, top: Path, tell: Tell = silent) -> Project:
 
 def clone_records(url: str, top: Path, tell: Tell = silent) -> Project:
     """A new project in `top` that has the records of a remote, and the remote as `origin`. No data comes along."""
-    from mltrack.sync.remote import check_url
+    from mltrack.sync.urls import check_url
 
     check_url(url)
     made = not top.exists()
@@ -174,8 +180,131 @@ def check_absent(top: Path) -> None:
         raise UsageError(f"{top} is there already and is not an empty directory.", "Name another one.")
 
 
-def verify_remote(project: Project, name: str | None) -> list[Problem]:
-    """Check every byte of a remote."""
-    from mltrack.sync.check import check_remote
+@noun
+class RemoteRow:
+    """A remote as `remote ls` shows it; what was not looked at is null."""
 
-    return [Problem(item.kind, item.message, item.digest) for item in check_remote(project.remote(name), objects_of)]
+    name: str
+    url: str
+    runs: int | None = None
+    size_bytes: int | None = None
+    replicas: int | None = None
+    last_push_at: str | None = None
+    """By the server's clock, ISO 8601 in UTC."""
+    error: str | None = None
+
+
+def remotes(project: Project, look: bool = True) -> Iterator[RemoteRow]:
+    """The project's remotes, each with what it has; one that cannot be reached says so in its row."""
+    from mltrack.sync.planning import overview
+
+    for name, url in project.config.remotes.items():
+        row = RemoteRow(name, url)
+        try:
+            found = overview(project.remote(name), project.ledger) if look else None
+        except MltrackError as error:
+            yield replace(row, error=error.message)
+            continue
+        if found is None:
+            yield row
+            continue
+        last = found.last_push_at
+        when = None if last is None else datetime.fromtimestamp(last, timezone.utc).isoformat()[:19] + "Z"
+        yield replace(row, runs=found.runs, size_bytes=found.size_bytes, replicas=found.replicas, last_push_at=when)
+
+
+def plan_push(project: Project, refs: Sequence[str] = (), name: str | None = None) -> Plan:
+    """What a push would send; nothing is moved."""
+    from mltrack.sync.planning import plan_push as plan
+
+    reconcile(project)
+    ids = [find_run(project, ref).id for ref in refs] or None
+    return plan(project.remote(name), project.ledger, project.store, objects_of, ids)
+
+
+def plan_pull(project: Project, refs: Sequence[str] = (), name: str | None = None, data: bool = False) -> Plan:
+    """What a pull would bring; nothing is moved."""
+    from mltrack.sync.planning import plan_pull as plan
+
+    ids = [find_run(project, ref).id for ref in refs] or None
+    return plan(project.remote(name), project.ledger, project.store, objects_of, ids, data)
+
+
+@noun
+class RemoteGcRequest:
+    """`drop`: runs whose data need not stay on the remote; `grace_s` seconds lie between the two passes."""
+
+    name: str | None = None
+    apply: bool = False
+    grace_s: float = 24 * 3600.0
+    drop: tuple[str, ...] = ()
+
+
+def gc_remote(project: Project, request: RemoteGcRequest) -> RemoteGc:
+    """Find what nobody needs on a remote; with `apply` condemn it, and remove what was condemned a grace time ago.
+
+    Raises Damaged where it cannot be told what is needed, NotFound for a run to drop, RemoteError.
+    """
+    from mltrack.sync.collection import GcRoad, collect
+    from mltrack.sync.transfer import alone, push_edits
+
+    remote = project.remote(request.name)
+    drop = frozenset(find_run(project, ref).id for ref in request.drop)
+    if request.apply and drop:
+        for run in sorted(drop - project.ledger.dropped_ids()):
+            project.ledger.add_event("drop", run, None)
+        push_edits(remote, project.ledger, project.store, objects_of, sorted(drop))
+    with alone(project.ledger):
+        road = GcRoad(remote, project.ledger, project.store, objects_of, request.grace_s, request.apply, drop)
+        return collect(road)
+
+
+def verify_remote(
+    project: Project,
+    name: str | None,
+    sample: float | None = None,
+    repair: bool = False,
+    progress: Progress | None = None,
+) -> list[Problem]:
+    """Check every byte of a remote, or a part; with `repair` mend what can be mended with what is here."""
+    from mltrack.sync.check import Checked, CheckRequest, check
+    from mltrack.sync.mending import mend
+    from mltrack.sync.transfer import alone
+
+    remote = project.remote(name)
+    checked = Checked()
+    request = CheckRequest(objects_of, 1.0 if sample is None else sample, progress)
+    found = list(check(remote, request, checked))
+    if not found:
+        return []
+    left = {(item.kind, item.name) for item in found}
+    if repair:
+        with alone(project.ledger):
+            mend(remote, project.ledger, project.store, checked, progress)
+        waiting = condemned_paths(remote)
+        after = check(remote, replace(request, sample=1.0))
+        left = {(item.kind, item.name) for item in after if item.name not in waiting}
+    copies = copies_of(project, {item.digest for item in found if item.kind == "object" and item.digest}, name)
+    return [
+        Problem(item.kind, item.message, item.digest, item.run, item.path, copies.get(item.digest or "", ()),
+                repaired=(item.kind, item.name) not in left)
+        for item in found
+    ]  # fmt: skip
+
+
+def condemned_paths(remote: Remote) -> set[str]:
+    """What waits for a gc to remove it: damaged packs whose objects were sent again, for one."""
+    from mltrack.sync.condemned import read_condemned
+
+    return {path for one in read_condemned(remote) for path in one.paths}
+
+
+def copies_of(project: Project, digests: set[str], but: str | None) -> dict[str, tuple[str, ...]]:
+    """Where good copies of these objects are: in the store here, on other remotes."""
+    from mltrack.operations.copies import on_remotes
+
+    if not digests:
+        return {}
+    places = {"the store here": digests - project.store.missing(digests)}
+    places |= {f"remote {name}": held for name, held in on_remotes(project, digests, but).items()}
+    return {digest: tuple(name for name, held in places.items() if digest in held) for digest in digests}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mltrack.confine import inside
 from mltrack.errors import DataMissing, UsageError
 from mltrack.operations.request import Declared, Place
-from mltrack.records import Input, Run, new_id
+from mltrack.records import Artifact, Input, Run, new_id
 from mltrack.snapshot.inputs import expand, name_below
 
 if TYPE_CHECKING:
@@ -110,36 +110,68 @@ def check_empty(top: Path) -> None:
 
 
 def restore_inputs(project: Project, run: Run, root: Path) -> None:
-    """Put back every recorded input: into the copy, or, for one outside the project, check that it is in its place."""
-    from mltrack.store.checkout import matches, restore_path
+    """Put back every recorded input: into the copy, or, for one outside the project, check that it is in its place.
+
+    The copy is ours: where the code left another version of an input, or a link to it, that goes.
+    """
+    from mltrack.store.checkout import Manner, restore_path
 
     for item in run.inputs:
         if item.role == "resume":
             continue
-        place = Path(item.path) if os.path.isabs(item.path) else inside(root, item.path)
-        if item.digest is None:
-            raise DataMissing(
-                f"The input {item.path} changed while {run.id} used it, so what it read is not known.",
-                "This run cannot be reproduced.",
-            )
-        if place.exists() and matches(place, item.kind, item.digest):
+        place = place_of(root, item)
+        if is_settled(project, run, item, place):
             continue
-        if os.path.isabs(item.path):
-            raise outside(item, run)
-        if project.store.missing([item.digest]):
-            raise DataMissing(f"The input {item.path} of {run.id} is not here.", not_kept(item))
-        restore_path(project.store, item.kind, item.digest, place, item.executable)
+        digest = str(item.digest)
+        done = restore_path(project.store, item.kind, digest, place, item.executable, Manner(force=True))
+        if done.kept_aside is not None:
+            remove_any(done.kept_aside)
 
 
-def outside(item: Input, run: Run) -> DataMissing:
+def place_of(root: Path, item: Input | Artifact) -> Path:
+    """Where an input or artifact belongs. Raises Damaged if a hostile record would have it outside of the root."""
+    return Path(item.path) if os.path.isabs(item.path) else inside(root, item.path)
+
+
+def is_settled(project: Project, run: Run, item: Input | Artifact, place: Path) -> bool:
+    """Is an input in its place, and that is all that is needed? False if it is to be restored from the store.
+
+    Raises DataMissing that says why it can neither be found nor restored.
+    """
+    from mltrack.store.checkout import matches
+
+    if item.digest is None:
+        raise DataMissing(
+            f"The input {item.path} changed while {run.id} used it, so what it read is not known.",
+            "This run cannot be reproduced.",
+        )
+    is_outside = os.path.isabs(item.path)
+    if not is_outside and not project.store.missing([item.digest]):
+        return False
+    if place.exists() and matches(place, item.kind, item.digest):
+        return True
+    if is_outside:
+        raise outside(item, run)
+    raise DataMissing(f"{item.path} of {run.id} is not here.", not_kept(item))
+
+
+def remove_any(place: Path) -> None:
+    """Remove a file, a link or a directory with all that is in it."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
+
+
+def outside(item: Input | Artifact, run: Run) -> DataMissing:
     return DataMissing(
         f"The input {item.path} of {run.id} lies outside the project and is not there with its recorded content.",
         f"Put it back at {item.path} (digest {item.digest}), then try again.",
     )
 
 
-def not_kept(item: Input) -> str:
-    if item.kept:
+def not_kept(item: Input | Artifact) -> str:
+    if isinstance(item, Artifact) or item.kept:
         return "Pull it from a remote that has it: mltrack pull --data."
     return "It was larger than data.keep_limit, so only its digest was recorded; put the file there yourself."
 
@@ -152,7 +184,5 @@ def remove_recorded_artifacts(run: Run, root: Path) -> None:
         if artifact.path in inputs or artifact.found == "logged":
             continue
         place = inside(root, artifact.path)
-        if place.is_symlink() or place.is_file():
-            place.unlink()
-        elif place.is_dir():
-            shutil.rmtree(place)
+        if os.path.lexists(place):
+            remove_any(place)

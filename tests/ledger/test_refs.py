@@ -128,3 +128,14 @@ def test_odd_refs_are_simply_not_found(ledger: Ledger, ref: str) -> None:
     seal(ledger, "aaaa")
     with pytest.raises(NotFound):
         ledger.resolve(ref)
+
+
+def test_the_newest_run_is_found_after_this_checkout_took_another_id(ledger: Ledger) -> None:
+    from mltrack.ledger.replica import renew_replica
+
+    first = seal(ledger, "aaaa", 1)
+    renew_replica(ledger.path.parent)
+    second = seal(ledger, "bbbb", 2)
+    renew_replica(ledger.path.parent)
+    seal(ledger, "cccc", 3, origin={"replica": "z" * 16})
+    assert ledger.resolve("@") == second.id and ledger.resolve("@~1") == first.id

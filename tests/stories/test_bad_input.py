@@ -141,12 +141,12 @@ def test_odd_words_are_refused_or_kept_as_they_are(recorded: Person) -> None:
 
 
 def test_nothing_is_written_over(recorded: Person) -> None:
-    write(recorded.cwd, {"full/mine": "mine"})
+    write(recorded.cwd, {"full/make.py": "mine"})
     before = tree_of(recorded.cwd)
-    recorded.fails("checkout", "good", "--into", "full", code=2)
+    assert "full/make.py" in recorded.fails("checkout", "good", "--into", "full", code=2)[0]
     recorded.fails("checkout", "good", "--into", "make.py", code=2)
     recorded.fails("reproduce", "good", "--into", "full", code=2)
-    recorded.fails("get", "good", "out.txt", code=2)
+    recorded.fails("get", "good", "data.csv", "--output", "make.py", code=2)
     recorded.fails("clone", "../remote", "full", code=2)
     recorded.type("checkout", "good")
     (copy,) = (state(recorded) / "work").iterdir()
