@@ -14,6 +14,11 @@ command -v ip >/dev/null || missing="$missing iproute2"
 command -v git-lfs >/dev/null || missing="$missing git-lfs"
 command -v awk >/dev/null || missing="$missing mawk"
 command -v mount >/dev/null || missing="$missing mount"
+command -v mkfs.xfs >/dev/null || missing="$missing xfsprogs"
+command -v mkfs.btrfs >/dev/null || missing="$missing btrfs-progs"
+command -v sshfs >/dev/null || missing="$missing sshfs"
+command -v linux.uml >/dev/null || missing="$missing user-mode-linux kmod"
+command -v rpc.nfsd >/dev/null || missing="$missing nfs-kernel-server nfs-common rpcbind"
 [ -z "$missing" ] && exit 0
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

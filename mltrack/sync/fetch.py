@@ -5,12 +5,13 @@ Every entry is verified by the store before it is kept. What was fetched before 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mltrack.digest import from_raw, to_raw
 from mltrack.errors import Damaged, DataMissing
+from mltrack.progress import Progress, expect
 from mltrack.store.entries import CHUNK, RECIPE, EntryKey, decode, parse_header, recipe_pieces
 from mltrack.sync.packs import Catalogue, Location, pack_path
 from mltrack.sync.remote import Remote
@@ -18,13 +19,20 @@ from mltrack.sync.remote import Remote
 if TYPE_CHECKING:
     from mltrack.store.objects import Store
 
-Progress = Callable[[int], None]
-"""Told of bytes as they are moved."""
-
 GAP = 256 << 10
 """Ranges of one pack that lie no further apart are read as one."""
 
-LONGEST_READ = 16 << 20
+LONGEST_READ = 8 << 20
+READS_AT_ONCE = 6
+
+
+class PartOfPack(NamedTuple):
+    """A range of a pack, and the entries in it that are wanted."""
+
+    pack: str
+    start: int
+    length: int
+    parts: list[tuple[Location, EntryKey]]
 
 
 @dataclass
@@ -59,7 +67,7 @@ def fetch_objects(remote: Remote, store: Store, digests: Iterable[str], progress
 def fetch(remote: Remote, store: Store, digests: Iterable[str], progress: Progress | None = None) -> Fetched:
     """Like `fetch_objects`, but says what did not come instead of raising."""
     fetched = Fetched()
-    missing = store.missing(digests)
+    missing = store.missing(digests, hold=True)
     if not missing:
         return fetched
     catalogue = Catalogue(remote)
@@ -72,7 +80,7 @@ def fetch(remote: Remote, store: Store, digests: Iterable[str], progress: Progre
         fetch_entries(remote, store, recipes, fetched, progress)
         pieces = pieces_of(store, missing)
         chunks = {key: places for key, places in found.items() if key[0] == CHUNK}
-        chunks |= catalogue.locate(store.missing_entries(pieces))
+        chunks |= catalogue.locate(store.missing_entries(pieces, hold=True))
         fetch_entries(remote, store, chunks, fetched, progress)
     finally:
         store.flush()
@@ -105,47 +113,41 @@ def fetch_entries(
     while waiting:
         plan = [(places.pop(0), key) for key, places in waiting.items() if places]
         failed: set[EntryKey] = set()
-        for pack, start, length, parts in ranges(plan):
-            data = remote.read_range(pack_path(pack), start, length) or b""
+        reads = list(ranges(plan))
+        expect(progress, sum(read.length for read in reads))
+        for read, data in remote.map(lambda read: (read, read_part(remote, read)), reads, READS_AT_ONCE):
             fetched.bytes += len(data)
-            for place, key in parts:
-                entry = data[place.offset - start : place.offset - start + place.length]
-                if not take(store, key, entry):
-                    failed.add(key)
-                    fetched.damaged.add(pack)
+            refused = store.add_entries(
+                (key, data[place.offset - read.start : place.offset - read.start + place.length])
+                for place, key in read.parts
+            )
+            if refused:
+                failed |= refused
+                fetched.damaged.add(read.pack)
             if progress is not None:
                 progress(len(data))
         waiting = {key: waiting[key] for key in failed if waiting[key]}
 
 
-def take(store: Store, key: EntryKey, entry: bytes) -> bool:
-    """Keep an entry if it is the one that was asked for."""
-    try:
-        if parse_header(entry).key != key:
-            return False
-        store.add_entry(entry)
-    except Damaged:
-        return False
-    return True
+def read_part(remote: Remote, read: PartOfPack) -> bytes:
+    return remote.read_range(pack_path(read.pack), read.start, read.length) or b""
 
 
-def ranges(
-    plan: Iterable[tuple[Location, EntryKey]],
-) -> Iterator[tuple[str, int, int, list[tuple[Location, EntryKey]]]]:
-    """Few reads for many entries: (pack, start, length, the entries in it)."""
+def ranges(plan: Iterable[tuple[Location, EntryKey]]) -> Iterator[PartOfPack]:
+    """Few reads for many entries."""
     parts: list[tuple[Location, EntryKey]] = []
     start = end = 0
     for place, key in sorted(plan):
         near = parts and parts[0][0].pack == place.pack and place.offset - end <= GAP
         if parts and not (near and place.offset + place.length - start <= LONGEST_READ):
-            yield parts[0][0].pack, start, end - start, parts
+            yield PartOfPack(parts[0][0].pack, start, end - start, parts)
             parts = []
         if not parts:
             start = end = place.offset
         parts.append((place, key))
         end = max(end, place.offset + place.length)
     if parts:
-        yield parts[0][0].pack, start, end - start, parts
+        yield PartOfPack(parts[0][0].pack, start, end - start, parts)
 
 
 def on_remote(remote: Remote, catalogue: Catalogue, digests: Iterable[str]) -> set[str]:

@@ -7,18 +7,45 @@ are named by the BLAKE3 of their bytes, which every reader checks.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from mltrack.digest import PREFIX, digest_bytes
 from mltrack.errors import Damaged
 from mltrack.nouns import noun
 from mltrack.patterns import lazy
-from mltrack.store.entries import PACK_HEADER, TABLE_ROW, EntryKey, encode_table, parse_header
+from mltrack.store.entries import (
+    CHUNK,
+    LIMITS,
+    PACK_HEADER,
+    TABLE,
+    TABLE_ROW,
+    EntryKey,
+    encode,
+    encode_table,
+    parse_header,
+    raw_digest,
+)
+from mltrack.sync.places import Listed
 from mltrack.sync.remote import Remote
 
-PACK_SIZE = 64 << 20
+PACK_SIZE = 32 << 20
 """A pack is closed when it holds this many bytes, or before an entry that would carry it past."""
+
+PACK_ENTRIES = LIMITS[TABLE] // TABLE_ROW.size - 1024
+"""... or this many entries: its table must be an entry too. Some room is left for what `build_pack` appends."""
+
+INDEX_BYTES = 16 << 20
+"""An index is closed before a pack that would carry it past."""
+
+LARGEST_PACK = 128 << 20
+"""Bytes of a pack beyond which it is none: entries, one that is large, and the table."""
+
+LARGEST_INDEX = 64 << 20
+"""Bytes of an index beyond which a reader refuses to take it into memory."""
+
+FEW = 24
+"""So many keys are looked for by their bytes; with more it is quicker to walk over the rows of an index."""
 
 INDEX_HEADER = b"mltindx\x01"
 COUNT = struct.Struct("<I")
@@ -65,16 +92,32 @@ def index_path(name: str) -> str:
     return f"indexes/{name}"
 
 
-def build_pack(entries: Iterable[bytes]) -> tuple[Pack, bytes]:
-    """A whole pack of these entries. The same entries in the same order are the same pack."""
+def build_pack(entries: Iterable[bytes], avoid: Collection[str] = ()) -> tuple[Pack, bytes]:
+    """A whole pack of these entries. The same entries in the same order are the same pack.
+
+    Its name is none of those to `avoid`: a pack that is condemned may be removed at any moment, so what is sent again
+    must not bear its name. Empty chunks at the end make it another one.
+    """
     parts, rows, offset = [PACK_HEADER], [], len(PACK_HEADER)
     for entry in entries:
         header = parse_header(entry)
         rows.append(Row(header.key, offset, len(entry), header.raw_size))
         parts.append(entry)
         offset += len(entry)
-    data = b"".join([*parts, encode_table(rows, offset)])
-    return Pack(hex_of(data), len(data), tuple(rows)), data
+    nothing = encode(CHUNK, b"", raw_digest(b""))
+    while True:
+        data = b"".join([*parts, encode_table(rows, offset)])
+        name = hex_of(data)
+        if name not in avoid:
+            return Pack(name, len(data), tuple(rows)), data
+        rows.append(Row((CHUNK, raw_digest(b"")), offset, len(nothing), 0))
+        parts.append(nothing)
+        offset += len(nothing)
+
+
+def index_size(packs: Iterable[Pack]) -> int:
+    """Bytes that an index of these packs has about."""
+    return sum(SECTION.size + TABLE_ROW.size * len(pack.rows) for pack in packs)
 
 
 def encode_index(packs: Iterable[Pack], replaces: Iterable[str] = ()) -> bytes:
@@ -128,48 +171,85 @@ class Catalogue:
     def __init__(self, remote: Remote) -> None:
         self.remote = remote
         self.problems: list[str] = []
-        self.packs: dict[str, int | None] = {}
-        self._indexes: list[str] = []
+        self.packs: dict[str, Listed] = {}
+        self.indexes: dict[str, Listed] = {}
+        self.condemned: set[str] = set()
+        """Names of packs that a gc of the remote may remove at any moment. Whoever writes counts them as absent."""
 
-    def refresh(self) -> None:
-        """List the remote's packs and indexes; indexes are read once and then come from the cache."""
+    def refresh(self, condemned: bool = False) -> None:
+        """List the remote's packs and indexes; indexes are read once and then come from the cache.
+
+        Who is going to rely on what is there, rather than read it now, asks for what is `condemned` too. The order
+        matters: a pack whose condemnation was not seen is still listed only if nobody has begun to remove it.
+        """
+        if condemned:
+            from mltrack.sync.condemned import condemned_packs
+
+            self.condemned = condemned_packs(self.remote)
         # Indexes before packs: whatever an index names was there before it.
-        self._indexes = sorted(name for name in self.remote.list("indexes") if HEX.fullmatch(name))
+        found = self.remote.list("indexes")
+        self.indexes = {name: listed for name, listed in found.items() if HEX.fullmatch(name)}
         found = self.remote.list("packs")
         self.packs = {
-            path[3:]: listed.size for path, listed in found.items() if HEX.fullmatch(path[3:]) and path[:2] == path[3:5]
+            path[3:]: listed for path, listed in found.items() if HEX.fullmatch(path[3:]) and path[:2] == path[3:5]
         }
 
     def has_pack(self, name: str, length: int) -> bool:
-        return name in self.packs and self.packs[name] in (length, None)
+        return name in self.packs and self.packs[name].size in (length, None)
 
-    def locate(self, keys: Iterable[EntryKey]) -> dict[EntryKey, list[Location]]:
-        """Where each of the keys lies; those that are nowhere are left out. Memory grows with the keys only."""
+    def locate(self, keys: Iterable[EntryKey], condemned: bool = False) -> dict[EntryKey, list[Location]]:
+        """Where each of the keys lies; those that are nowhere are left out. Memory grows with the keys only.
+
+        What lies in condemned packs only is left out too, unless it is asked for: to be read, not to be relied on.
+        """
         wanted = set(keys)
         found: dict[EntryKey, list[Location]] = {}
-        for data in self._read_indexes() if wanted else ():
+        for _, data in self.read_indexes() if wanted else ():
             for name, length, rows in sections(data):
-                if not self.has_pack(name, length):
-                    continue
-                for type, digest, offset, size, raw_size in TABLE_ROW.iter_unpack(rows):
-                    if (type, digest) in wanted and offset + size <= length:
-                        found.setdefault((type, digest), []).append(Location(name, offset, size, raw_size))
+                if self.has_pack(name, length) and (condemned or name not in self.condemned):
+                    for key, offset, size, raw_size in rows_of(rows, wanted):
+                        if offset + size <= length:
+                            found.setdefault(key, []).append(Location(name, offset, size, raw_size))
         return found
 
-    def _read_indexes(self) -> Iterator[bytes]:
-        for name in self._indexes:
-            data = read_index(self.remote, name)
+    def read_indexes(self) -> Iterator[tuple[str, bytes]]:
+        """Name and bytes of every index, the largest first; those that another one replaces are not read."""
+        replaced: set[str] = set()
+        for name in sorted(self.indexes, key=lambda name: (-(self.indexes[name].size or 0), name)):
+            if name in replaced:
+                continue
+            data = read_index(self.remote, name, self.indexes[name])
             if data is None:
                 self.problems.append(index_path(name))
             else:
-                yield data
+                replaced.update(replaced_by(data))
+                yield name, data
 
 
-def read_index(remote: Remote, name: str) -> bytes | None:
+def rows_of(rows: memoryview, wanted: set[EntryKey]) -> Iterator[tuple[EntryKey, int, int, int]]:
+    """The rows of a pack, out of an index, that are of these keys."""
+    if len(wanted) > FEW:
+        for type, digest, offset, size, raw_size in TABLE_ROW.iter_unpack(rows):
+            if (type, digest) in wanted:
+                yield (type, digest), offset, size, raw_size
+        return
+    raw = bytes(rows)
+    for type, digest in wanted:
+        key = bytes([type]) + digest
+        at = raw.find(key)
+        while at >= 0:
+            if at % TABLE_ROW.size == 0:
+                yield (type, digest), *TABLE_ROW.unpack_from(raw, at)[2:]
+            at = raw.find(key, at + 1)
+
+
+def read_index(remote: Remote, name: str, listed: Listed | None = None) -> bytes | None:
     """The bytes of an index, from the cache or the remote; None if they are not what the name says, or not there."""
     data = remote.cached(index_path(name))
     if data is not None and hex_of(data) == name:
         return data
+    if listed is not None and (listed.size or 0) > LARGEST_INDEX:
+        return None
     data = remote.read(index_path(name))
     if data is None or hex_of(data) != name:
         return None

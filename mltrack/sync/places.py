@@ -1,17 +1,25 @@
-"""Where the files of a remote lie: a directory, by plain system calls; anything else, by fsspec.
+"""Where the files of a remote lie: a directory, by plain system calls; anything else, in the modules `places_...`.
 
 A place asks only for what every filesystem does rightly: write a whole file, read one, read a range, list, remove.
-A file that is not there is FileNotFoundError; all other errors are the library's own, and `remote.py` translates them.
+A file that is not there is FileNotFoundError; all other errors are the library's own, and `troubles.py` tells them
+apart. A place is used by many threads at once, and by the process that opened it only.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-WHOLE_PUTS = {"memory", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "hf"}
-"""Protocols whose put makes a file appear whole or not at all; for the others a file is renamed into place."""
+KINDS = {
+    **dict.fromkeys(("s3", "s3a"), ("buckets", "S3")),
+    **dict.fromkeys(("gs", "gcs"), ("buckets", "Gcs")),
+    **dict.fromkeys(("az", "abfs", "abfss"), ("buckets", "Azure")),
+    **dict.fromkeys(("http", "https"), ("web", "Web")),
+    **dict.fromkeys(("webdav", "webdavs", "dav", "davs"), ("web", "Dav")),
+    **dict.fromkeys(("sftp", "ssh"), ("sftp", "Sftp")),
+}
+"""Scheme -> the module `places_...` and the class in it; all others are opened as fsspec does."""
 
 
 class Listed(NamedTuple):
@@ -33,7 +41,10 @@ class Place(Protocol):
         """Remove a file; FileNotFoundError if there is none, where the filesystem tells."""
 
     def list(self, folder: str) -> dict[str, Listed]:
-        """Every file below a folder, at any depth, by its path below that folder. Without unfinished writes."""
+        """Every file below a folder, at any depth, by its path below that folder. Without unfinished writes.
+
+        A folder that is not there is empty.
+        """
 
 
 class Directory:
@@ -82,9 +93,12 @@ class Directory:
                             continue  # unfinished writes
                         if entry.is_dir():
                             pending.append(entry.path)
-                        else:
+                            continue
+                        try:
                             stat = entry.stat()
-                            found[entry.path[len(top) + 1 :]] = Listed(stat.st_size, stat.st_mtime)
+                        except FileNotFoundError:
+                            continue  # removed meanwhile
+                        found[entry.path[len(top) + 1 :]] = Listed(stat.st_size, stat.st_mtime)
             except FileNotFoundError:
                 continue
         if not found and not self.root.is_dir():
@@ -101,83 +115,16 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-class Filesystem:
-    """Any filesystem that fsspec knows. Credentials come from the library's own places."""
-
-    def __init__(self, url: str) -> None:
-        from fsspec.core import url_to_fs
-
-        self.fs: Any
-        # A cached listing would hide what other machines push meanwhile.
-        self.fs, self.root = url_to_fs(url, use_listings_cache=False)
-        protocol = self.fs.protocol
-        self.puts_whole = bool(WHOLE_PUTS & ({protocol} if isinstance(protocol, str) else set(protocol)))
-
-    def path(self, path: str) -> str:
-        return f"{self.root.rstrip('/')}/{path}"
-
-    def read(self, path: str) -> bytes:
-        return bytes(self.fs.cat_file(self.path(path)))
-
-    def read_range(self, path: str, start: int, length: int) -> bytes:
-        data = bytes(self.fs.cat_file(self.path(path), start=start, end=start + length))
-        if len(data) > length:  # some clients and servers ignore the range, and give the whole file
-            data = data[start : start + length]
-        return data
-
-    def write(self, path: str, data: bytes) -> None:
-        target = self.path(path)
-        if self.puts_whole:
-            self.fs.pipe_file(target, data)
-            return
-        folder, _, name = target.rpartition("/")
-        self.fs.makedirs(folder, exist_ok=True)
-        partial = f"{folder}/.{name}.{os.urandom(6).hex()}"
-        self.fs.pipe_file(partial, data)
-        self.fs.mv(partial, target)
-
-    def remove(self, path: str) -> None:
-        self.fs.rm_file(self.path(path))
-
-    def list(self, folder: str) -> dict[str, Listed]:
-        top = self.path(folder)
-        try:
-            found = self.fs.find(top, detail=True)
-        except FileNotFoundError:
-            return {}
-        start = len(self.fs._strip_protocol(top)) + 1
-        below = {name[start:]: Listed(info.get("size"), modified(info)) for name, info in found.items()}
-        return {path: listed for path, listed in below.items() if not path.rpartition("/")[2].startswith(".")}
-
-
-TIME_FIELDS = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-"""What the filesystems of fsspec call the time of the last write."""
-
-
-def modified(info: dict[str, Any]) -> float | None:
-    """When a file was last written, by the server's clock, in seconds since 1970."""
-    from datetime import datetime, timezone
-
-    for name in TIME_FIELDS:
-        value = info.get(name)
-        if isinstance(value, str):
-            try:
-                value = datetime.fromisoformat(value.replace("Z", "+00:00"))
-            except ValueError:
-                continue
-        if isinstance(value, datetime):
-            return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
-        if isinstance(value, (int, float)):
-            return float(value)
-    return None
-
-
 def place_at(url: str) -> Place:
-    """The place that a URL, `file://` URL or plain path names."""
-    if "://" not in url:
-        return Directory(Path(url))
-    if url.startswith(("file://", "local://")):
+    """The place that a URL, `file://` URL or plain path names. The library that it needs is imported here."""
+    scheme, _, rest = url.partition("://") if "://" in url else ("file", "", url)
+    scheme = scheme.lower()
+    if scheme in ("file", "local"):
         from urllib.parse import unquote
 
-        return Directory(Path(unquote(url.partition("://")[2])))
-    return Filesystem(url)
+        return Directory(Path(unquote(rest) if "://" in url else url))
+    from importlib import import_module
+
+    module, name = KINDS.get(scheme, ("fsspec", "Filesystem"))
+    place: Place = getattr(import_module(f"mltrack.sync.places_{module}"), name)(url)
+    return place

@@ -6,19 +6,19 @@ a URL that holds one is refused.
 
 from __future__ import annotations
 
-import errno
 import os
-import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from mltrack.digest import canonical_json
-from mltrack.errors import Damaged, FormatTooNew, MltrackError, RemoteError, StorageError, UsageError
-from mltrack.patterns import lazy
+from mltrack.errors import Damaged, FormatTooNew, MltrackError, RemoteError, StorageError
+from mltrack.sync.patience import Patience
 from mltrack.sync.places import Listed, Place, place_at
+from mltrack.sync.troubles import is_absent, plain
+from mltrack.sync.urls import check_url, missing, redacted, scheme_of
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -30,125 +30,88 @@ FORMAT = 1
 DESCRIPTION = {"digest": "blake3-256", "format": "mltrack remote", "version": FORMAT}
 STORE_FILE = "store.json"
 
-SCHEME = lazy(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-USERINFO = lazy(r"(?<=://)[^/@\s]*@")
-SECRET_QUERY = lazy(r"[?&][^=&]*(?:key|token|secret|password|signature|sig|credential)[^=&]*=", re.IGNORECASE)
-
-EXTRAS = {
-    "s3": ("s3fs", "s3"),
-    "s3a": ("s3fs", "s3"),
-    "gs": ("gcsfs", "gcs"),
-    "gcs": ("gcsfs", "gcs"),
-    "az": ("adlfs", "azure"),
-    "abfs": ("adlfs", "azure"),
-    "abfss": ("adlfs", "azure"),
-    "adl": ("adlfs", "azure"),
-    "sftp": ("paramiko", "sftp"),
-    "ssh": ("paramiko", "sftp"),
-    "http": ("aiohttp", "http"),
-    "https": ("aiohttp", "http"),
-    "webdav": ("webdav4", "webdav"),
-}
-"""Scheme -> the module that must be there, and the extra of this distribution that brings it."""
-
-WHERE_CREDENTIALS_BELONG = {
-    "s3": "Put it in ~/.aws/credentials or in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-    "gcs": "Log in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS.",
-    "azure": "Log in with `az login`, or set AZURE_STORAGE_CONNECTION_STRING.",
-    "sftp": "Use an SSH key: ssh-agent, or ~/.ssh.",
-}
-
-REFUSED = {errno.EACCES, errno.EPERM}
-FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-def check_url(url: str) -> None:
-    """Raise UsageError for a URL that holds a credential, or that nothing installed here can open."""
-    found = SCHEME.match(url)
-    if found is None:
-        if "://" in url:
-            raise UsageError(f"{redacted(url)} is not a URL of one filesystem.", "Give a path, or SCHEME://PLACE.")
-        return
-    scheme = found.group(1).lower()
-    module, extra = EXTRAS.get(scheme, ("", ""))
-    user = url[found.end() :].partition("/")[0].rpartition("@")[0]
-    if ":" in user or SECRET_QUERY.search(url):
-        hint = WHERE_CREDENTIALS_BELONG.get(extra, "Put it where its fsspec library looks: ~/.config/fsspec/*.json.")
-        raise UsageError(f"The URL {redacted(url)} holds a password or key, which mltrack never keeps.", hint)
-    from importlib.util import find_spec
-
-    if module and find_spec(module) is None:
-        raise UsageError(
-            f"{scheme}:// needs the package {module}, which is not installed.",
-            f"Install mltrack with that extra: mltrack-ledger[{extra}].",
-        )
-    if not module and scheme not in ("file", "local", "memory"):
-        check_known(scheme)
-
-
-def check_known(scheme: str) -> None:
-    from fsspec.registry import get_filesystem_class
-
-    try:
-        get_filesystem_class(scheme)
-    except (ValueError, ImportError) as error:
-        raise UsageError(
-            f"{scheme}:// cannot be opened: {error}.", "Give a path, or a URL that an fsspec filesystem knows."
-        ) from error
-
-
-def redacted(url: str) -> str:
-    """The URL without what stands before its `@` and after its `?`."""
-    return USERINFO.sub("", url).partition("?")[0]
-
 
 class Remote:
     """A remote at a URL or path; `cache` is a directory for copies of its indexes, which may be deleted at any time.
 
     Nothing is opened before it is used. Every method raises RemoteError when the remote cannot be reached, refuses,
-    is read-only or full.
+    is read-only or full; what may pass is tried again first, as `patience` says.
     """
 
     def __init__(self, url: str, cache: Path) -> None:
         check_url(url)
         self.url = url.rstrip("/") or url
         self.cache = cache
+        self.patience = Patience()
+        self.tell: Callable[[str], None] | None = None
+        """Told in a few words when a request is made again."""
         self.requests = 0
+        self.repeated = 0
+        """Of the requests, those that were made again after an error."""
         self._turn = threading.Lock()
+        self._stopped = threading.Event()
+        self._place: tuple[int, Place] | None = None
+        self._end: Callable[[], object] = bool
+        self._told = ("", 0.0)
 
-    @cached_property
+    @property
     def place(self) -> Place:
-        return self._told("open", lambda: place_at(self.url))
+        """Where the files lie; opened when first asked for, and anew in a process that forked."""
+        with self._turn:
+            if self._place is None or self._place[0] != os.getpid():
+                self._parents = self._place  # kept, for to end it would close what the parent uses
+                try:
+                    self.place = place_at(self.url)
+                except ImportError as error:
+                    raise missing(scheme_of(self.url) or "file") from error
+            return self._place[1]  # type: ignore[index]
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        import weakref
+
+        self._place = os.getpid(), place
+        self._end = weakref.finalize(self, end, *self._place)
+
+    def close(self) -> None:
+        """Close the connections. A remote that nobody refers to any more does so by itself."""
+        with self._turn:
+            if self._place is not None:
+                self._end()
+                self._place = None
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a file; None if it is not there."""
-        return self._found("read", lambda: self.place.read(path))
+        return self._found(lambda: self.place.read(path))
 
     def read_range(self, path: str, start: int, length: int) -> bytes | None:
-        """At most `length` bytes from `start`; None if the file is not there."""
-        return self._found("read", lambda: self.place.read_range(path, start, length))
+        """The `length` bytes from `start`, fewer at the end of the file; None if the file is not there."""
+        data = self._found(lambda: self.place.read_range(path, start, length))
+        if data is not None and len(data) < length:
+            # The end of the file, or an answer that was cut on its way: then another one is longer.
+            again = self._found(lambda: self.place.read_range(path, start, length))
+            data = again if again is None or len(again) > len(data) else data
+        return data
 
     def write(self, path: str, data: bytes) -> None:
         """Make a file appear whole, or not at all."""
-        self._count()
-        self._told("write to", lambda: self.place.write(path, data))
+        self._ask("write to", lambda: self.place.write(path, data))
 
     def remove(self, path: str) -> None:
         """Remove a file. That it is gone already is no error."""
-        self._count()
 
         def work() -> None:
             try:
                 self.place.remove(path)
-            except FileNotFoundError:
-                pass
+            except FileNotFoundError as error:
+                if not is_absent(error):
+                    raise
 
-        self._told("remove from", work)
+        self._ask("remove from", work)
 
     def list(self, folder: str) -> dict[str, Listed]:
         """Every file below a folder, by its path below it: length and server's time of the last write, where told."""
-        self._count()
-        return self._told("list", lambda: self.place.list(folder))
+        return self._ask("list", lambda: self.place.list(folder))
 
     def map(self, function: Callable[[A], T], items: Iterable[A], at_once: int = AT_ONCE) -> Iterator[T]:
         """What the function, which makes requests, gives for each item, in order, several under way together.
@@ -159,17 +122,29 @@ class Remote:
         from concurrent.futures import Future, ThreadPoolExecutor
 
         flying: deque[Future[T]] = deque()
-        with ThreadPoolExecutor(at_once) as pool:
-            try:
-                for item in items:
-                    flying.append(pool.submit(function, item))
-                    if len(flying) >= at_once:
+        try:
+            with ThreadPoolExecutor(at_once) as pool:
+                try:
+                    for item in items:
+                        flying.append(pool.submit(function, item))
+                        if len(flying) >= at_once:
+                            yield flying.popleft().result()
+                    while flying:
                         yield flying.popleft().result()
-                while flying:
-                    yield flying.popleft().result()
-            finally:
-                for future in flying:
-                    future.cancel()
+                except BaseException as error:
+                    for future in flying:
+                        future.cancel()
+                    self._stop(at_once=not isinstance(error, Exception))
+                    raise
+        finally:
+            self._stopped.clear()
+
+    def _stop(self, at_once: bool) -> None:
+        """Try nothing again; and when the user interrupted, end what is under way too."""
+        self._stopped.set()
+        abandon = getattr(self._place[1], "abandon", None) if self._place is not None else None
+        if at_once and abandon is not None:
+            abandon()
 
     def is_remote(self) -> bool:
         """Does it hold mltrack's data? Raises FormatTooNew if a newer version's, Damaged if `store.json` is another."""
@@ -218,40 +193,41 @@ class Remote:
         except OSError as error:
             raise StorageError(f"{target} cannot be written: {error.strerror}.", "Free some space.") from error
 
-    # -- errors --------------------------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------------------------
 
-    def _count(self) -> None:
-        with self._turn:
-            self.requests += 1
-
-    def _found(self, verb: str, request: Callable[[], bytes]) -> bytes | None:
-        self._count()
+    def _found(self, request: Callable[[], bytes]) -> bytes | None:
         try:
-            return self._told(verb, request)
+            return self._ask("read", request)
         except RemoteError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
+            if error.__cause__ is not None and is_absent(error.__cause__):
                 return None
             raise
 
-    def _told(self, verb: str, request: Callable[[], T]) -> T:
+    def _ask(self, verb: str, request: Callable[[], T]) -> T:
         """The answer to a request. What its library raises becomes a RemoteError: each has exceptions of its own."""
+        with self._turn:
+            self.requests += 1
         try:
-            return request()
+            return self.patience.ask(request, self._stopped, self._again)
         except MltrackError:
             raise
         except Exception as error:
-            raise self._plain(verb, error) from error
+            raise plain(verb, self.shown, error) from error
 
-    def _plain(self, verb: str, error: Exception) -> RemoteError:
-        number = getattr(error, "errno", None)
-        if number in FULL:
-            return RemoteError(f"The remote {self.shown} is full.", "Free some space there and push again.")
-        if number == errno.EROFS or isinstance(error, NotImplementedError):
-            return RemoteError(f"The remote {self.shown} is read-only.", "Push to another one.")
-        if number in REFUSED or isinstance(error, PermissionError):
-            return RemoteError(f"The remote {self.shown} refused to {verb} it.", "Check the permissions there.")
-        reason = (isinstance(error, OSError) and error.strerror) or USERINFO.sub("", str(error)).split("\n")[0]
-        return RemoteError(
-            f"Could not {verb} the remote {self.shown}: {reason or type(error).__name__}.",
-            "Check the URL, the network and your credentials.",
-        )
+    def _again(self, text: str) -> None:
+        """Count a request that is made again, and say so; once, when many fail together."""
+        with self._turn:
+            self.requests += 1
+            self.repeated += 1
+            now = time.monotonic()
+            known = self._told[0] == text and now - self._told[1] < 1
+            self._told = text, now
+        if self.tell is not None and not known:
+            self.tell(text)
+
+
+def end(owner: int, place: Place) -> None:
+    """Close a place, in the process that opened it."""
+    close = getattr(place, "close", None)
+    if close is not None and os.getpid() == owner:
+        close()

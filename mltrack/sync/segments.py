@@ -24,9 +24,18 @@ LEVEL = 6
 SEGMENT_BYTES = 32 << 20
 """A segment is closed when its lines come to this many bytes."""
 
-LONGEST_LINE = 256 << 20
-LARGEST = 1 << 30
+LONGEST_LINE = 64 << 20
+LARGEST = 256 << 20
 """Bytes of a line, and of a segment before compression, beyond which a reader refuses: no bomb unfolds in memory."""
+
+MOST_LINES = 200_000
+"""Lines of a segment beyond which a reader refuses: each costs memory of its own."""
+
+SEGMENT_LINES = MOST_LINES // 2
+"""A segment is closed when it has this many lines."""
+
+LARGEST_FILE = 128 << 20
+"""Bytes of a segment as it lies there, beyond which it is not read."""
 
 NAME = lazy(rf"([{ID_ALPHABET}]{{{ID_LENGTH}}})/([0-9]{{1,15}})-([0-9]{{1,15}})-([0-9a-f]{{64}})")
 RECORD = lazy_bytes(rb'\{"digest":"(b3:[0-9a-f]{64})","record":')
@@ -58,6 +67,10 @@ class SegmentName:
     def path(self) -> str:
         return f"ledger/{self}"
 
+    @property
+    def width(self) -> int:
+        return self.last - self.first + 1
+
 
 @noun
 class Link:
@@ -67,6 +80,8 @@ class Link:
     first: int
     last: int
     previous: str | None
+    replaces: tuple[str, ...] = ()
+    """Names of segments, `<replica>/<file>`, all of whose lines it holds."""
 
 
 @noun
@@ -81,13 +96,16 @@ def encode_segment(link: Link, lines: Iterable[bytes]) -> tuple[SegmentName, byt
     """The name and the bytes of a segment; `lines` are those of `record_line` and `event_line`."""
     import zstandard
 
-    head = {
+    head: dict[str, Any] = {
         "first": link.first,
         "format": FORMAT,
         "last": link.last,
         "previous": link.previous,
         "replica": link.replica,
     }
+    if link.replaces:
+        # Those of the same replica by their file alone.
+        head["replaces"] = sorted(name.removeprefix(f"{link.replica}/") for name in set(link.replaces))
     data = zstandard.ZstdCompressor(level=LEVEL).compress(b"\n".join([canonical_json(head), *lines, b""]))
     return SegmentName(link.replica, link.first, link.last, hex_of(data)), data
 
@@ -122,14 +140,23 @@ def decode_segment(name: SegmentName, data: bytes) -> Segment:
 def read_link(name: SegmentName, line: bytes) -> Link:
     head = read_json(name, line)
     try:
-        link = Link(head["replica"], head["first"], head["last"], head["previous"])
+        replaces = tuple(read_replaced(head["replica"], text) for text in head.get("replaces", ()))
+        link = Link(head["replica"], head["first"], head["last"], head["previous"], replaces)
         if head["format"] > FORMAT:
             raise FormatTooNew(f"The segment {name} was written by a newer mltrack.", "Upgrade mltrack.")
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise damaged(name, "its first line is not one") from error
     if (link.replica, link.first, link.last) != (name.replica, name.first, name.last):
         raise damaged(name, "its first line is another segment's")
     return link
+
+
+def read_replaced(replica: str, text: str) -> str:
+    """The name of a segment that stands in `replaces`. Raises ValueError."""
+    name = text if "/" in text else f"{replica}/{text}"
+    if SegmentName.parse(name) is None:
+        raise ValueError(text)
+    return name
 
 
 def read_event(name: SegmentName, line: bytes) -> Event | None:
@@ -151,16 +178,23 @@ def read_lines(name: SegmentName, data: bytes) -> Iterator[bytes]:
     """The lines of a segment, unpacked piece by piece within bounds."""
     import zstandard
 
-    total = 0
+    total = number = 0
     try:
         with zstandard.ZstdDecompressor().stream_reader(data) as reader, io.BufferedReader(reader, 1 << 20) as lines:
             while line := lines.readline(LONGEST_LINE):
-                total += len(line)
-                if not line.endswith(b"\n") or total > LARGEST:
-                    raise damaged(name, "it is cut short" if total <= LARGEST else "it is too large")
+                total, number = total + len(line), number + 1
+                if total > LARGEST or number > MOST_LINES or len(line) >= LONGEST_LINE:
+                    raise too_large(name)
+                if not line.endswith(b"\n"):
+                    raise damaged(name, "it is cut short")
                 yield line[:-1]
     except zstandard.ZstdError as error:
         raise damaged(name, "it cannot be unpacked") from error
+
+
+def raw_lines(name: SegmentName, data: bytes) -> list[bytes]:
+    """Every line of a segment but the first, of unknown kinds too. Raises Damaged."""
+    return list(read_lines(name, data))[1:]
 
 
 def items_of(segment: Segment) -> list[tuple[str, str]]:
@@ -171,3 +205,7 @@ def items_of(segment: Segment) -> list[tuple[str, str]]:
 
 def damaged(name: SegmentName, why: str) -> Damaged:
     return Damaged(f"The remote's segment {name} is damaged: {why}.", "Nothing of it was taken over.")
+
+
+def too_large(name: SegmentName) -> Damaged:
+    return damaged(name, "it is too large")

@@ -7,27 +7,28 @@ at whatever write a push was interrupted. A machine writes below its own replica
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mltrack.errors import Damaged, FormatTooNew, MltrackError, RemoteError, StorageError
-from mltrack.ledger.replica import renew_replica
 from mltrack.ledger.segments import Held, Unsent
 from mltrack.nouns import noun
+from mltrack.progress import Progress
 from mltrack.records import Run, from_dict
-from mltrack.sync.fetch import Progress, fetch, fetch_objects
-from mltrack.sync.needs import Needs, ObjectsOf, data_missing
+from mltrack.sync.fetch import fetch, fetch_objects
+from mltrack.sync.merging import GRACE_S, merge_indexes, merge_segments, remove_replaced, remove_replaced_indexes
+from mltrack.sync.needs import MOST_NAMED, Needs, ObjectsOf, data_missing
+from mltrack.sync.reading import LARGEST_HEAD, list_segments, newest, read_all, settle
 from mltrack.sync.remote import Remote
 from mltrack.sync.segments import (
     SEGMENT_BYTES,
+    SEGMENT_LINES,
     Link,
     SegmentName,
-    decode_segment,
     encode_segment,
     event_line,
-    items_of,
     record_line,
 )
 from mltrack.sync.sending import Sender
@@ -35,10 +36,11 @@ from mltrack.sync.sending import Sender
 if TYPE_CHECKING:
     from mltrack.ledger.ledger import Ledger
     from mltrack.store.objects import Store
+    from mltrack.sync.places import Listed
 
 __all__ = ["Transfer", "fetch_objects", "pull", "push"]
 
-ROUNDS = 3
+ROUNDS = 8
 """How often a push looks whether everything it relied on is still there, and sends again what has gone."""
 
 
@@ -66,6 +68,8 @@ class Road:
     store: Store
     objects_of: ObjectsOf
     progress: Progress | None = None
+    grace_s: float = GRACE_S
+    """How long files that were merged stay beside the merged one."""
 
     @property
     def key(self) -> str:
@@ -80,6 +84,7 @@ def push(
     objects_of: ObjectsOf,
     run_ids: Sequence[str] | None = None,
     progress: Progress | None = None,
+    grace_s: float = GRACE_S,
 ) -> Transfer:
     """Send the records, events and objects that the remote lacks; only of some runs, if they are given.
 
@@ -87,7 +92,16 @@ def push(
     Raises RemoteError; what was sent until then is not sent again.
     """
     with alone(ledger):
-        return send(Road(remote, ledger, store, objects_of, progress), run_ids)
+        return send(Road(remote, ledger, store, objects_of, progress, grace_s), run_ids)
+
+
+def push_edits(remote: Remote, ledger: Ledger, store: Store, objects_of: ObjectsOf, run_ids: Sequence[str]) -> None:
+    """Send the events of runs whose records are on the remote already; of others nothing. Raises RemoteError."""
+    with alone(ledger):
+        read_all(remote, ledger, None)
+        there = ledger.runs_on(remote.url)
+        if there & set(run_ids):
+            send(Road(remote, ledger, store, objects_of), [run for run in run_ids if run in there])
 
 
 def send(road: Road, run_ids: Sequence[str] | None) -> Transfer:
@@ -95,10 +109,13 @@ def send(road: Road, run_ids: Sequence[str] | None) -> Transfer:
     if not remote.is_remote():
         remote.found()
     head = read_head(remote, ledger.replica)
-    own = newest(ledger.segment_names(road.key), ledger.replica)
+    own = newest(remembered(ledger, road.key), ledger.replica)
     if own is not None and head == own.file and not ledger.unsent(road.key, run_ids):
         return Transfer(requests=remote.requests - before)
-    own = settle(road, segment_names(remote))
+    listed = list_segments(remote)
+    settle(remote, ledger, listed)
+    mine = {name: found for name, found in listed.items() if name.replica == ledger.replica}
+    own = newest(mine, ledger.replica)
     unsent = ledger.unsent(road.key, run_ids)
     needs = needs_of(road, [digest for digest, _ in unsent.records])
     sender = Sender(remote, road.store, road.progress)
@@ -110,17 +127,38 @@ def send(road: Road, run_ids: Sequence[str] | None) -> Transfer:
         *(tuple(item for item in items if item[1] not in stopped) for items in (unsent.records, unsent.events))
     )
     objects, already = sender.objects, sender.already
-    own = publish(road, own, sent)
+    own = publish(road, own, sent, set(mine))
     if own is not None and head != own.file:
         remote.write(f"heads/{own.replica}", own.file.encode() + b"\n")
-    for _ in range(ROUNDS if sent.records else 0):
-        if not sender.send():
-            break
+    if sent.records:
+        hold_fast(sender)
+    tidy(road, mine, sender)
     if incomplete:
         where = f"here and on {remote.shown}, so {len(stopped)} run{'s' * (len(stopped) != 1)} could not be sent"
         raise data_missing(incomplete, where)
     requests = remote.requests - before
     return Transfer(len(sent.records), len(sent.events), objects, sender.bytes, requests, already)
+
+
+def hold_fast(sender: Sender) -> None:
+    """Look whether everything is there that was sent or relied on, and send again what has gone or is condemned.
+
+    A gc that was not seen by a look begins its second pass later, and then finds the segment that was written before.
+    """
+    for _ in range(ROUNDS):
+        if not sender.send():
+            return
+    raise RemoteError(
+        f"The remote {sender.remote.shown} lost what was sent to it, {ROUNDS} times.",
+        "Is somebody removing files there? Push again when that has ended.",
+    )
+
+
+def tidy(road: Road, mine: Mapping[SegmentName, Listed], sender: Sender) -> None:
+    """Merge indexes, and remove what was merged long ago. `mine` are own segments as they were listed at the start."""
+    merge_indexes(road.remote, sender.catalogue)
+    remove_replaced_indexes(road.remote, sender.catalogue, road.grace_s)
+    remove_replaced(road.remote, road.ledger, mine, road.grace_s)
 
 
 def needs_of(road: Road, records: Sequence[str]) -> Needs:
@@ -136,8 +174,8 @@ def needs_of(road: Road, records: Sequence[str]) -> Needs:
     return needs
 
 
-def publish(road: Road, own: SegmentName | None, sent: Unsent) -> SegmentName | None:
-    """Write records and events as segments behind `own`, the last one of this replica; returns the new last one."""
+def publish(road: Road, own: SegmentName | None, sent: Unsent, mine: set[SegmentName]) -> SegmentName | None:
+    """Write records and events as segments behind `own`, the last of `mine`; merge what is due. The new last one."""
     for items, lines in batches(road.ledger, sent):
         number = own.last + 1 if own is not None else 1
         link = Link(road.ledger.replica, number, number, own.hex if own is not None else None)
@@ -145,7 +183,16 @@ def publish(road: Road, own: SegmentName | None, sent: Unsent) -> SegmentName | 
         # Remembered before it is written: otherwise a crash in between would make it look like a stranger's.
         road.ledger.remember_segment(road.key, Held(str(own), items))
         road.remote.write(own.path, data)
+        mine.add(own)
+        merged = merge_segments(road.remote, road.ledger, mine, own)
+        if merged is not None:
+            mine.add(merged)
+            own = merged
     return own
+
+
+def remembered(ledger: Ledger, url: str) -> list[SegmentName]:
+    return [name for name in map(SegmentName.parse, ledger.segment_names(url)) if name is not None]
 
 
 def batches(ledger: Ledger, sent: Unsent) -> Iterator[tuple[list[tuple[str, str]], list[bytes]]]:
@@ -157,7 +204,7 @@ def batches(ledger: Ledger, sent: Unsent) -> Iterator[tuple[list[tuple[str, str]
         digest = item[0]
         is_record = number < len(sent.records)
         line = record_line(digest, ledger.record(digest)) if is_record else event_line(ledger.event(digest))
-        if lines and size + len(line) > SEGMENT_BYTES:
+        if lines and (size + len(line) > SEGMENT_BYTES or len(lines) >= SEGMENT_LINES):
             yield items, lines
             items, lines, size = [], [], 0
         items.append(item)
@@ -167,37 +214,8 @@ def batches(ledger: Ledger, sent: Unsent) -> Iterator[tuple[list[tuple[str, str]
         yield items, lines
 
 
-def settle(road: Road, listed: set[str]) -> SegmentName | None:
-    """Compare what is on the remote with what is remembered of it; returns the last segment of this replica.
-
-    What has gone is forgotten, so that it is sent again. A segment below our own id that we did not write means that
-    a copy of this project writes there too: from now on this one writes below a new id.
-    """
-    ledger = road.ledger
-    remembered = ledger.segment_names(road.key)
-    ledger.forget_segments(road.key, remembered - listed)
-    unknown = listed - remembered
-    unknown -= ledger.recognise_segments(road.key, unknown) if unknown else set()
-    replica = ledger.replica
-    if any(name.startswith(f"{replica}/") for name in unknown):
-        renew_replica(ledger.path.parent)
-        return None
-    return newest(listed, replica)
-
-
-def segment_names(remote: Remote) -> set[str]:
-    """The segments on the remote; other files are none of our business."""
-    return {path for path in remote.list("ledger") if SegmentName.parse(path) is not None}
-
-
-def newest(names: set[str], replica: str) -> SegmentName | None:
-    """The last segment of a replica."""
-    own = [name for name in map(SegmentName.parse, names) if name is not None and name.replica == replica]
-    return max(own, key=lambda name: (name.last, name.first, name.hex), default=None)
-
-
 def read_head(remote: Remote, replica: str) -> str | None:
-    data = remote.read(f"heads/{replica}")
+    data = remote.read_range(f"heads/{replica}", 0, LARGEST_HEAD)
     return None if data is None else data.decode("ascii", "replace").strip()
 
 
@@ -226,38 +244,13 @@ def receive(road: Road, run_ids: Sequence[str] | None, data: bool) -> Transfer:
             f"There is nothing of mltrack at {remote.shown}.",
             "Push to it first, or check the URL (`mltrack remote ls`).",
         )
-    listed = segment_names(remote)
-    settle(road, listed)
-    wanting = (listed - ledger.segment_names(road.key)) | ledger.unread(road.key, run_ids)
-    records, events, damages = read_segments(road, run_ids, wanting)
-    moved = Transfer(records, events)
+    taken = read_all(remote, ledger, run_ids)
+    moved = Transfer(taken.records, taken.events)
     if data:
         wanted = ledger.runs_on(road.key) if run_ids is None else set(run_ids)
         moved = receive_data(road, sorted((wanted & ledger.ids()) - ledger.deleted_ids()), moved)
-    raise_for(damages)
+    raise_for(list(taken.damages.values()))
     return replace(moved, requests=remote.requests - before)
-
-
-def read_segments(road: Road, run_ids: Sequence[str] | None, names: set[str]) -> tuple[int, int, list[MltrackError]]:
-    """Merge these segments; how many records and events were new, and what could not be read."""
-    records = events = 0
-    damages: list[MltrackError] = []
-    wanted = None if run_ids is None else set(run_ids)
-    for name in sorted(filter(None, map(SegmentName.parse, names)), key=lambda name: (name.replica, name.first)):
-        data = road.remote.read(name.path)
-        if data is None:
-            continue  # merged into another one meanwhile, which the next listing shows
-        try:
-            segment = decode_segment(name, data)
-            items = items_of(segment)
-            runs = dict(items)
-            taken = [line for digest, line in segment.records if wanted is None or runs[digest] in wanted]
-            edits = [event for event in segment.events if wanted is None or event.run in wanted]
-            new = road.ledger.merge_segment(road.key, Held(str(name), items), taken, edits)
-            records, events = records + new[0], events + new[1]
-        except (Damaged, FormatTooNew) as error:
-            damages.append(error)
-    return records, events, damages
 
 
 def raise_for(damages: Sequence[MltrackError]) -> None:
@@ -267,7 +260,9 @@ def raise_for(damages: Sequence[MltrackError]) -> None:
             raise error
     if damages:
         hint = "All else was taken over. Run `mltrack verify --remote`."
-        raise Damaged(" ".join(error.message for error in damages), hint)
+        told = [error.message for error in damages[:MOST_NAMED]]
+        told += [f"And {len(damages) - MOST_NAMED} more."] if len(damages) > MOST_NAMED else []
+        raise Damaged(" ".join(told), hint)
 
 
 def receive_data(road: Road, run_ids: Sequence[str], moved: Transfer) -> Transfer:
@@ -290,7 +285,7 @@ def receive_data(road: Road, run_ids: Sequence[str], moved: Transfer) -> Transfe
 @contextmanager
 def alone(ledger: Ledger) -> Iterator[None]:
     """One transfer of this project at a time; a second one waits. The lock ends with the process."""
-    import fcntl
+    from mltrack.store.locks import lock_file
 
     path = ledger.path.parent / "sync.lock"
     try:
@@ -298,5 +293,5 @@ def alone(ledger: Ledger) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror}.", "Make the directory writable.") from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_file(lock.fileno(), wait=True)
         yield

@@ -6,13 +6,23 @@ Nothing here loses power, so nothing waits for the disk; what processes lose whe
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from mltrack.ledger import schema
 from mltrack.sync import remote as remote_room
-from mltrack.sync.places import Filesystem, Place, place_at
+from mltrack.sync.patience import Patience
+from mltrack.sync.places import Place, place_at
+from mltrack.sync.places_fsspec import Filesystem
+from tests.sync import kinds
+from tests.sync.kinds import Kind, Site
+from tests.sync.servers import State, shared
+
+buckets: set[str] = set()
+"""The servers on which this process has made the bucket of the tests."""
 
 
 @pytest.fixture(params=["directory", "file", "memory", "fsspec"])
@@ -35,3 +45,45 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "SYNCHRONOUS", "OFF")
     monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr(remote_room, "Patience", lambda: Patience(first_s=0.001, longest_s=0.01))
+
+
+# -- real servers
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], State]]:
+    """Gives what is to be known of a server by its name, and starts it if no worker has."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    known: dict[str, State] = {}
+    with ExitStack() as users:
+
+        def get(name: str) -> State:
+            if name not in known:
+                known[name] = users.enter_context(shared(name, base))
+            return known[name]
+
+        yield get
+
+
+@pytest.fixture
+def site(
+    request: pytest.FixtureRequest,
+    servers: Callable[[str], State],
+    monkeypatch: pytest.MonkeyPatch,
+    walls: Path,
+    tmp_path: Path,
+) -> Site:
+    """A server of the kind that the test is given, with a user who may use it."""
+    kind: Kind = request.param
+    state = servers(kind.server) if kind.server else {}
+    made = Site(kind, state, monkeypatch, walls, tmp_path, state.get("port", 0), kinds.unused())
+    kind.login(made)
+    if kind.server and kind.server not in buckets:
+        kinds.make_bucket(kind, state["port"])
+        buckets.add(kind.server)
+    folder = {"sshd": state.get("files"), "webdav": f"{state.get('files')}/{kind.share}"}.get(kind.server or "")
+    if folder:
+        (Path(folder) / made.folder).mkdir()
+    return made

@@ -13,8 +13,10 @@ import pytest
 
 from mltrack.digest import canonical_json
 from mltrack.errors import Damaged, FormatTooNew, RemoteError, UsageError
-from mltrack.sync.places import Directory, Filesystem
-from mltrack.sync.remote import DESCRIPTION, Remote, check_url, redacted
+from mltrack.sync.places import Directory
+from mltrack.sync.places_fsspec import Filesystem
+from mltrack.sync.remote import DESCRIPTION, Remote
+from mltrack.sync.urls import check_url, redacted
 from tests.sync.towns import Town
 
 
