@@ -15,6 +15,8 @@ from mltrack.errors import NotFound, StorageError
 from mltrack.progress import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mltrack.ledger.ledger import Ledger
     from mltrack.store.objects import Store
     from mltrack.store.statcache import StatCache
@@ -35,6 +37,8 @@ class Project:
         self.expanded = self.state / "expanded"
         self.progress = Work()
         """Bytes of the user's data that are read and kept."""
+        self.tell: Callable[[str], None] | None = None
+        """Told when a request to a remote is made again."""
 
     @classmethod
     def find(cls, start: Path) -> Project | None:
@@ -133,7 +137,9 @@ class Project:
                 f"There is no remote called {name}.", f"{known} Add one: mltrack remote add {name} URL".strip()
             )
         url = remotes[name]
-        return Remote(url if "://" in url else str(self.root / url), self.state / "remotes" / name)
+        remote = Remote(url if "://" in url else str(self.root / url), self.state / "remotes" / name)
+        remote.tell = self.tell
+        return remote
 
     def close(self) -> None:
         """Close what was opened. Safe to call twice."""

@@ -15,13 +15,18 @@ PARTS = {
     "ip": (lambda: shutil.which("ip") and os.geteuid() == 0, "iproute2 (and root)"),
     "mount": (lambda: os.geteuid() == 0 and shutil.which("mount"), "mount (and root)"),
     "git-lfs": (lambda: shutil.which("git-lfs"), "git-lfs"),
-    "sshd": (lambda: _server("sshd") and shutil.which("ssh-agent"), "openssh-server"),
+    "sshd": (lambda: _server("sshd") and shutil.which("ssh-agent"), "openssh-server and openssh-client"),
     "radosgw": (lambda: _server("radosgw") and _server("ceph-osd"), "radosgw, ceph-mon and ceph-osd"),
     "nginx": (lambda: _server("nginx"), "nginx-light"),
     "azurite": (lambda: (CACHE / "azurite/node_modules/.bin/azurite-blob").exists(), "npm's azurite: make real-parts"),
     "mkfs.xfs": (lambda: _server("mkfs.xfs") and os.geteuid() == 0, "xfsprogs (and root)"),
     "mkfs.btrfs": (lambda: _server("mkfs.btrfs") and os.geteuid() == 0, "btrfs-progs (and root)"),
-    "sshfs": (lambda: shutil.which("sshfs") and os.path.exists("/dev/fuse"), "sshfs (and /dev/fuse)"),
+    "sshfs": (
+        lambda: (
+            shutil.which("sshfs") and os.path.exists("/usr/lib/openssh/sftp-server") and os.path.exists("/dev/fuse")
+        ),
+        "sshfs and openssh-sftp-server (and /dev/fuse)",
+    ),
     "uml": (
         lambda: shutil.which("linux.uml") and all(map(_server, ("rpc.nfsd", "mount.nfs", "rpcbind", "modprobe", "ip"))),
         "user-mode-linux, nfs-kernel-server, nfs-common, rpcbind, kmod and iproute2",

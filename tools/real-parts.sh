@@ -1,26 +1,49 @@
 #!/bin/sh
-# Installs the system parts that some tests need, on Debian. Run as root. Installing a package starts no service.
+# Installs the parts that some tests need: Debian packages, as root, and one package of npm, in a cache directory.
+# Installing a package starts no service.
 set -eu
 if [ "$(id -u)" != 0 ]; then
     echo "make real-parts installs Debian packages: run it as root." >&2
     exit 1
 fi
 if ! command -v apt-get >/dev/null; then
-    echo "make real-parts knows Debian only. It would install: iproute2 git-lfs mawk mount." >&2
+    echo "make real-parts knows Debian only. It would install: iproute2 git-lfs mawk mount openssh-server" >&2
+    echo "openssh-client nginx-light radosgw ceph-mon ceph-osd nodejs npm xfsprogs btrfs-progs sshfs openssh-sftp-server" >&2
+    echo "user-mode-linux kmod nfs-kernel-server nfs-common rpcbind, and npm's azurite." >&2
     exit 1
 fi
 missing=""
-command -v ip >/dev/null || missing="$missing iproute2"
-command -v git-lfs >/dev/null || missing="$missing git-lfs"
-command -v awk >/dev/null || missing="$missing mawk"
-command -v mount >/dev/null || missing="$missing mount"
-command -v mkfs.xfs >/dev/null || missing="$missing xfsprogs"
-command -v mkfs.btrfs >/dev/null || missing="$missing btrfs-progs"
-command -v sshfs >/dev/null || missing="$missing sshfs"
-command -v linux.uml >/dev/null || missing="$missing user-mode-linux kmod"
-command -v rpc.nfsd >/dev/null || missing="$missing nfs-kernel-server nfs-common rpcbind"
-[ -z "$missing" ] && exit 0
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-# shellcheck disable=SC2086  # a list of packages
-apt-get install -y -qq --no-install-recommends $missing
+needs() { # PROGRAM PACKAGE...: the packages, if the program is not there
+    PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null || { shift; missing="$missing $*"; }
+}
+needs ip iproute2
+needs git-lfs git-lfs
+needs awk mawk
+needs mount mount
+needs sshd openssh-server
+needs ssh-agent openssh-client
+needs nginx nginx-light
+needs radosgw radosgw
+needs ceph-mon ceph-mon
+needs ceph-osd ceph-osd
+needs node nodejs
+needs npm npm
+needs mkfs.xfs xfsprogs
+needs mkfs.btrfs btrfs-progs
+needs sshfs sshfs openssh-sftp-server
+needs linux.uml user-mode-linux
+needs modprobe kmod
+needs rpc.nfsd nfs-kernel-server
+needs mount.nfs nfs-common
+needs rpcbind rpcbind
+if [ -n "$missing" ]; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086  # a list of packages
+    apt-get install -y -qq --no-install-recommends $missing
+fi
+azurite="${XDG_CACHE_HOME:-$HOME/.cache}/mltrack-tests/azurite"
+if ! [ -x "$azurite/node_modules/.bin/azurite-blob" ]; then
+    mkdir -p "$azurite"
+    npm install --silent --no-audit --no-fund --prefix "$azurite" azurite@3
+fi

@@ -55,6 +55,7 @@ def verify(
 
     part = None if sample is None else parsed_part(sample)
     with Project.get(working_directory()) as project:
+        project.tell = say
         if remote:
             with Progress("verify") as progress:
                 found = Verified(tuple(verify_remote(project, name, part, repair, progress)))
@@ -89,6 +90,9 @@ def gc(
         list[str] | None, typer.Option("--drop", metavar="RUN", help="Let the data of this run go too. Repeatable.")
     ] = None,
     pushed: Annotated[bool, typer.Option("--pushed", help="Let all data go here that a remote holds.")] = False,
+    expanded: Annotated[
+        bool, typer.Option("--expanded", help="Also remove the whole files that links and clones are made from.")
+    ] = False,
     remote: Annotated[bool, typer.Option("--remote", help="Of a remote instead of the store here.")] = False,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Which remote.")] = None,
     grace: Annotated[
@@ -108,6 +112,7 @@ def gc(
 
     page: Page
     with Project.get(working_directory()) as project, Progress("gc") as progress:
+        project.tell = say
         if remote:
             from mltrack.operations.share import RemoteGcRequest, gc_remote
 
@@ -119,7 +124,7 @@ def gc(
             from mltrack.operations.gc import GcRequest
             from mltrack.operations.gc import gc as collect_here
 
-            here = collect_here(project, GcRequest(tuple(drop or ()), pushed, apply), progress)
+            here = collect_here(project, GcRequest(tuple(drop or ()), pushed, apply, expanded), progress)
             told, page = to_dict(here), gc_page(here)
     if as_json:
         show_json(told)

@@ -13,20 +13,9 @@ from pathlib import Path
 from mltrack.errors import MltrackError
 from mltrack.nouns import noun
 from mltrack.project import Project
+from mltrack.store.filesystems import mount_of
+from mltrack.store.locks import locks_hold
 
-NETWORK_FILESYSTEMS = {
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "lustre",
-    "fuse.sshfs",
-    "9p",
-    "ceph",
-    "glusterfs",
-    "gpfs",
-}
 LOW_SPACE = 1 << 30
 
 
@@ -67,30 +56,39 @@ def place(start: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(start).free
     low = free < LOW_SPACE
     yield Finding("warning" if low else "ok", f"{free / 2**30:.1f} GiB free here", "Free some space." if low else None)
-    kind = filesystem_of(start)
-    if kind in NETWORK_FILESYSTEMS:
+    mount = mount_of(start)
+    if mount.kind and not mount.is_network:
+        yield Finding("ok", f"filesystem {mount.kind}")
+
+
+def network(state: Path) -> Iterator[Finding]:
+    """What is to be known where other machines may use the project too."""
+    mount = mount_of(state)
+    if mount.is_network:
+        yield Finding(
+            "ok",
+            f"the project lies on {mount.kind} ({mount.place}), a network filesystem: slower, safe. Its databases keep "
+            "a rollback journal, and files are read again where else their times would be believed.",
+        )
+    try:
+        hold = locks_hold(str(state))
+    except MltrackError as error:
+        yield Finding("failure", f"locks: {error}", error.hint)
+        return
+    if not hold:
+        yield Finding(
+            "failure",
+            f"Locks do not work in {state}: two commands at once could spoil each other's writes.",
+            "Mount the filesystem with locks, or put the project on another and share it by a remote.",
+        )
+    elif mount.locks_stay_here:
         yield Finding(
             "warning",
-            f"This is a network filesystem ({kind}).",
-            "SQLite's shared memory is not safe between machines there: use one at a time, or push to a remote.",
+            f"Locks in {state} are seen by this machine only.",
+            "Use the project from one machine at a time, mount it with locks, or share it by a remote.",
         )
-    elif kind:
-        yield Finding("ok", f"filesystem {kind}")
-
-
-def filesystem_of(path: Path) -> str | None:
-    """The type of the filesystem that a path lies on, from /proc/self/mounts; None where there is no such file."""
-    try:
-        lines = Path("/proc/self/mounts").read_text().splitlines()
-    except OSError:
-        return None
-    best = ("", None)
-    for line in lines:
-        _, mount, kind, *_ = line.split(" ")
-        mount = mount.encode().decode("unicode_escape")
-        if Path(path).is_relative_to(mount) and len(mount) >= len(best[0]):
-            best = (mount, kind)  # type: ignore[assignment]
-    return best[1]
+    else:
+        yield Finding("ok", "locks work" + (", also between machines" if mount.is_network else ""))
 
 
 def project_at(start: Path) -> Iterator[Finding]:
@@ -105,6 +103,8 @@ def project_at(start: Path) -> Iterator[Finding]:
             except MltrackError as error:
                 yield Finding("failure", f"{what}: {error}", error.hint)
         yield Finding(*writable(project.state))
+        if os.access(project.state, os.W_OK):
+            yield from network(project.state)
 
 
 def settings(project: Project) -> Finding:

@@ -7,7 +7,7 @@ so far, and what living processes hold. Where it cannot be told what a record ne
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -20,11 +20,10 @@ from mltrack.operations.reach import Reach
 from mltrack.operations.reconcile import reconcile, unfinished_runs
 
 if TYPE_CHECKING:
+    from mltrack.progress import Progress
     from mltrack.project import Project
     from mltrack.records import Run
     from mltrack.store.entries import EntryKey
-
-    Progress = Callable[[int], None]
 
 UNNAMED, DROPPED, PUSHED = "no record names it", "dropped by name", "on a remote"
 MOST_NAMED = 5
@@ -32,11 +31,15 @@ MOST_NAMED = 5
 
 @noun
 class GcRequest:
-    """`drop`: runs whose data is to go. `pushed`: so is that of all runs that a remote holds whole."""
+    """`drop`: runs whose data is to go. `pushed`: so is that of all runs that a remote holds whole.
+
+    `expanded`: so are the whole files that links and clones are made from.
+    """
 
     drop: tuple[str, ...] = ()
     pushed: bool = False
     apply: bool = False
+    expanded: bool = False
 
 
 @noun
@@ -75,6 +78,9 @@ class GcReport:
     temporary_files: int
     not_here: int
     """Runs of which data is not here, but known to be on a remote or to have been dropped."""
+    expanded_bytes: int = 0
+    """Of the whole files that links and clones are made from, and that nobody else holds."""
+    drops_expanded: bool = False
 
 
 @dataclass
@@ -95,6 +101,7 @@ def gc(project: Project, request: GcRequest, progress: Progress | None = None) -
     Raises DataMissing where what a record needs cannot be told, NotFound for a run to drop, RemoteError with `pushed`
     when the remotes cannot be asked, StorageError.
     """
+    from mltrack.store.expanded import Expanded
     from mltrack.store.sweep import Needed, plan, sweep
 
     reconcile(project)
@@ -107,10 +114,14 @@ def gc(project: Project, request: GcRequest, progress: Progress | None = None) -
         set(marks.unneeded),
     )
     going = counted(project, marks)
+    expanded = Expanded(project.expanded)
+    _, expanded_bytes = expanded.totals()
     stored = project.store.totals().stored_bytes
     if request.apply:
         project.ledger.note_let_go([one.run for one in marks.runs])
         done = sweep(project.store, needed, progress)
+        if request.expanded:
+            expanded.remove()
     else:
         done = plan(project.store, needed)
     return GcReport(
@@ -124,6 +135,8 @@ def gc(project: Project, request: GcRequest, progress: Progress | None = None) -
         stored,
         done.temporary_files,
         marks.not_here,
+        expanded_bytes,
+        request.expanded,
     )
 
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mltrack.errors import Damaged, DataMissing, NotFound, StorageError, UsageError
 from mltrack.nouns import noun
+from mltrack.progress import Progress
 from mltrack.store.disk import create, remove, temporary_beside, write_all, writing
 from mltrack.store.keep import keep_path
 from mltrack.store.manifest import ManifestEntry, decode_manifest, link_is_safe
 from mltrack.store.placing import FILES, Filling, Keeper, Plan, Top, has_digest, look, refuse, taken_twice
 from mltrack.store.placing import install as install_file
-from mltrack.store.spans import Progress, Span, pour, read_span, small_and_large
+from mltrack.store.spans import Span, pour, read_span, small_and_large
 from mltrack.store.statcache import stat_key
 
 if TYPE_CHECKING:

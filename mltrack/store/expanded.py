@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mltrack.progress import Progress
 from mltrack.store.disk import create, remove, temporary_beside, writing
 from mltrack.store.placing import has_digest
 from mltrack.store.statcache import stat_key
 
 if TYPE_CHECKING:
     from mltrack.store.objects import Store
-    from mltrack.store.spans import Progress
     from mltrack.store.statcache import StatCache
 
 READ_ONLY = {False: 0o444, True: 0o555}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mltrack.nouns import noun
 from mltrack.store.disk import remove, temporary_beside
+from mltrack.store.locks import lock_file
 
 if TYPE_CHECKING:
     import sqlite3
@@ -117,21 +118,37 @@ def open_database(path: Path, connect: Callable[[], sqlite3.Connection]) -> sqli
     A new one on a local disk gets WAL. One in WAL that was moved to a network leaves it, without the shared memory. The
     other way nothing is switched: what is a local disk here may be the network of others.
     """
+    import sqlite3
+
     is_network = mount_of(path.parent).is_network
     if journal_of(path) == "new":
         _make(path, "PERSIST" if is_network else "WAL")
-    mode = journal_of(path)
-    database = connect()
-    try:
-        if is_network and mode == "wal":
-            _leave_wal(database)
-        elif mode != "wal":
-            database.execute("PRAGMA journal_mode = PERSIST")
-        database.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
-    except BaseException:
+    end = time.monotonic() + BUSY_S
+    while True:
+        if is_network:
+            leave_wal(path)
+        database = connect()
+        try:
+            if _use_journal(database, "wal" if not is_network and journal_of(path) == "wal" else "persist"):
+                return database
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                database.close()
+                raise
+        except BaseException:
+            database.close()
+            raise
+        # Another client is just switching it: what it removed we may still see for a moment, and the other way round.
         database.close()
-        raise
-    return database
+        time.sleep(0.05)
+
+
+def _use_journal(database: sqlite3.Connection, mode: str) -> bool:
+    """Set the journal of a connection; False if the database is, or was just now, in another mode."""
+    if mode != "wal" and database.execute("PRAGMA journal_mode = PERSIST").fetchone()[0] != mode:
+        return False
+    database.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
+    return True
 
 
 def _make(path: Path, mode: str) -> None:
@@ -177,24 +194,39 @@ def journal_of(path: Path) -> str:
     return "new" if len(head) < 20 else "wal" if head[18:20] == b"\x02\x02" else "rollback"
 
 
-def _leave_wal(database: sqlite3.Connection) -> None:
-    """Bring what is in the WAL into the database, as its only user: so no memory is shared."""
-    database.execute("PRAGMA locking_mode = EXCLUSIVE")
-    _patiently(database, "PRAGMA journal_mode = PERSIST")
-    database.execute("PRAGMA locking_mode = NORMAL")
-    database.execute("SELECT count(*) FROM sqlite_master").fetchone()  # only now is the lock given up
+def leave_wal(path: Path) -> None:
+    """Bring what is in the WAL of a database into it, as its only user: so no memory is shared.
+
+    Waits for those who have it open, and raises sqlite3.OperationalError when that takes too long.
+    """
+    import random
+
+    if journal_of(path) != "wal":
+        return
+    place = f"{path}.switch"
+    handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        # One after the other: a client that only looks at the WAL meanwhile would go on seeing it when it is gone.
+        lock_file(handle, wait=True)
+        end = time.monotonic() + BUSY_S
+        while journal_of(path) == "wal" and not _switch(path, is_last=time.monotonic() > end):
+            time.sleep(random.uniform(0, 0.05))
+    finally:
+        os.close(handle)  # the file stays: over NFS, others who wait for it would be told that it is stale
 
 
-def _patiently(database: sqlite3.Connection, statement: str) -> None:
-    """SQLite does not wait by itself for another process that switches the journal, or has the database open."""
+def _switch(path: Path, is_last: bool) -> bool:
+    """One attempt, on a connection of its own; False if another has the database open."""
     import sqlite3
 
-    end = time.monotonic() + BUSY_S
-    while True:
-        try:
-            database.execute(statement)
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
+    database = sqlite3.connect(path, timeout=0, isolation_level=None)
+    try:
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = PERSIST")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error) or is_last:
+            raise
+        return False
+    finally:
+        database.close()
+    return True

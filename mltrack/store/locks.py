@@ -7,6 +7,7 @@ belong to the open file: a process that was forked shares them, and closing anot
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -31,6 +32,8 @@ def lock_file(handle: int, wait: bool, shared: bool = False) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
+        if error.errno == errno.ESTALE and not wait:
+            return False  # NFS: another machine removed the file after we had opened it
         raise no_locks(handle, error) from error
     return True
 
@@ -43,8 +46,6 @@ def unlock_file(handle: int) -> None:
 
 def _lock_range(handle: int, kind: int, wait: bool) -> bool:
     """False if another holds it. Where there are no such locks (macOS, or an old kernel), flock alone has to do."""
-    import errno
-
     command = getattr(fcntl, "F_OFD_SETLKW" if wait else "F_OFD_SETLK", None)
     if command is None:
         return True
@@ -63,3 +64,40 @@ def no_locks(handle: int, error: OSError) -> StorageError:
         f"A file of .mltrack/ cannot be locked: {error.strerror or error}.",
         "This filesystem has no working locks (Lustre: mount with -o flock). See `mltrack doctor`.",
     )
+
+
+PROBE = """
+import fcntl, sys
+free = []
+for name in ("flock", "lockf"):
+    with open(sys.argv[1], "r+b") as file:
+        try:
+            getattr(fcntl, name)(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free.append(name)
+        except OSError:
+            pass
+print(*free)
+"""
+"""What another process does to a file that is locked: prints the locks that it got all the same."""
+
+
+def locks_hold(directory: str) -> bool:
+    """Does a lock on a file there keep out another process, both ours and the sort that SQLite takes? Tried for real.
+
+    Raises StorageError where there are no locks at all.
+    """
+    import subprocess
+    import sys
+
+    from mltrack.store.disk import create, remove, temporary_beside, writing
+
+    place = temporary_beside(f"{directory}/lock")
+    with writing(place):
+        handle = create(place, 0o600)
+    try:
+        lock_file(handle, wait=False)
+        done = subprocess.run([sys.executable, "-c", PROBE, place], capture_output=True, text=True)
+        return done.returncode == 0 and not done.stdout.strip()
+    finally:
+        os.close(handle)
+        remove(place)

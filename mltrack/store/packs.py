@@ -8,6 +8,7 @@ Names are random and mean nothing. What an entry is, `entries` knows; where an o
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -86,9 +87,7 @@ class Packs:
         try:
             return (directory / name).open("rb")
         except FileNotFoundError:
-            raise DataMissing(
-                f"The pack {name} is gone from {self.sealed}.", "Run `mltrack verify` to see what was in it."
-            )
+            raise gone(name, self.sealed)
 
     def size(self, name: str) -> int:
         """Bytes of the pack's file; 0 if it is gone."""
@@ -118,6 +117,9 @@ class Packs:
                 head = os.pread(handle, HEADER_SIZE, place.offset)
                 payload = os.pread(handle, place.length - HEADER_SIZE, place.offset + HEADER_SIZE)
             except OSError as error:
+                if error.errno == errno.ESTALE:  # NFS: it was removed by another machine
+                    os.close(self._handles.pop(place.pack))
+                    raise gone(place.pack, self.sealed) from error
                 raise Damaged(
                     f"The pack {place.pack} cannot be read: {error.strerror}.", "See whether the disk is healthy."
                 ) from error
@@ -155,6 +157,10 @@ class Packs:
     def close(self) -> None:
         while self._handles:
             os.close(self._handles.popitem()[1])
+
+
+def gone(name: str, directory: Path) -> DataMissing:
+    return DataMissing(f"The pack {name} is gone from {directory}.", "Run `mltrack verify` to see what was in it.")
 
 
 class PackWriter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mltrack.digest import from_raw, hasher, to_raw
@@ -29,12 +29,13 @@ from mltrack.store.entries import (
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from mltrack.progress import Progress
     from mltrack.store.objects import Store
 
 GAP = 64 << 10
 """Entries of one pack that lie no further apart are read as one."""
 
-SPAN = 1 << 20
+SPAN = 4 << 20
 """Bytes of a pack that are read at once."""
 
 BUFFER = SPAN + (64 << 10)
@@ -47,8 +48,6 @@ RAW = 4 * SPAN
 WORKERS = 2
 AHEAD = 4
 """Spans of a large object that are in memory at once."""
-
-Progress = Callable[[int], None]
 Blocks = list[bytes | memoryview]
 
 

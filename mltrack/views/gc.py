@@ -42,7 +42,11 @@ def gc_page(report: GcReport) -> Page:
         page.line(f"{count(report.temporary_files, 'file')} that crashes left {would}removed.")
     if report.not_here:
         page.line((f"Data of {count(report.not_here, 'run')} is not here: it is on a remote, or was dropped.", "dim"))
-    if not report.applied and (report.freed_bytes or report.temporary_files):
+    if report.expanded_bytes and report.drops_expanded:
+        page.line(f"{size(report.expanded_bytes)} of whole files for links and clones {would}freed.")
+    elif report.expanded_bytes:
+        page.line((f"{size(report.expanded_bytes)} of whole files for links and clones stay; see --expanded.", "dim"))
+    if not report.applied and (report.freed_bytes or report.temporary_files or report.drops_expanded):
         page.line("Nothing was deleted. Delete it with the same command and --apply.")
     return page
 
@@ -79,9 +83,12 @@ def remote_gc_page(found: RemoteGc) -> Page:
     page.blank()
     page.line((f"{size(found.needed_bytes)} are needed by {count(found.runs, 'run')}.", "bold"))
     if found.needed_again:
-        page.line(f"{count(found.needed_again, 'condemned pack')} stay: a later push relied on them.")
+        page.line(f"{count(found.needed_again, 'condemned pack')} kept: a later push relies on what is in there.")
+    if found.left_bytes:
+        why = "in packs of which more than half is needed, or that are too new to tell"
+        page.line(f"{size(found.left_bytes)} that nobody needs stay: {why}.")
     if not (found.removed or found.condemned):
-        page.line("Nothing to do: all that is there is needed, or waits.")
+        page.line("Nothing to do." if found.left_bytes else "Nothing to do: all that is there is needed, or waits.")
     elif not found.is_applied:
         page.line("Nothing was changed. Do it with the same command and --apply.")
     return page

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-TABLES = ("startup", "overhead", "logging", "ledger", "capture", "store", "versions", "road", "output")
+TABLES = ("startup", "overhead", "logging", "ledger", "capture", "store", "checkout", "versions", "road", "output")
 
 
 def main() -> None:

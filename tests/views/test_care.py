@@ -48,10 +48,16 @@ def test_gc_says_what_would_go_and_how_to_do_it() -> None:
 
 
 def test_gc_of_a_remote_says_what_is_condemned_and_what_waits() -> None:
-    found = RemoteGc(3, 9000, (Pile("no record needs it", "index", 2, 10),), (), (Waiting("x", 1, 5, 0.0),), 0, 1)
+    found = RemoteGc(
+        3,
+        9000,
+        condemned=(Pile("no record needs it", "index", 2, 10),),
+        waiting=(Waiting("x", 1, 5, 0.0),),
+        needed_again=1,
+    )
     text = remote_gc_page(found).render(80, False)
     assert "Would be condemned" in text and "2 indexes" in text and "1970-01-01 00:00 UTC" in text
-    assert "1 condemned pack stay" in text and "--apply" in text
+    assert "1 condemned pack kept" in text and "--apply" in text
     assert "Nothing to do" in remote_gc_page(RemoteGc(0, 0)).render(80, False)
 
 
