@@ -75,6 +75,7 @@ def push(
     from mltrack.views.progress import Progress
 
     with Project.get(working_directory()) as project:
+        project.tell = say
         if plan:
             planned(plan_push(project, refs or (), name), "send", True, as_json)
             return
@@ -96,6 +97,7 @@ def pull(
     from mltrack.views.progress import Progress
 
     with Project.get(working_directory()) as project:
+        project.tell = say
         if plan:
             planned(plan_pull(project, refs or (), name, data), "bring", data, as_json)
             return

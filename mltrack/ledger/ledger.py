@@ -20,6 +20,7 @@ from mltrack.ledger import queries, refs, rows, schema
 from mltrack.ledger import segments as known
 from mltrack.ledger.events import Event, event_from, event_json, is_dropped, later, next_clock
 from mltrack.ledger.queries import RunQuery
+from mltrack.ledger.remotes import RemoteMemory
 from mltrack.ledger.replica import all_replicas, replica_id
 from mltrack.ledger.shape import checked_record
 from mltrack.ledger.telling import tell, told
@@ -43,7 +44,7 @@ KEEPING = (
 """Fields of a record that say what it is, and which objects it needs."""
 
 
-class Ledger:
+class Ledger(RemoteMemory):
     """An open ledger, for one thread at a time. Use `Ledger.open`; close it, or use it as a context manager."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
@@ -318,78 +319,7 @@ class Ledger:
         """Names of the remembered segments of that remote that hold this record or event."""
         return known.holding(self.db, remote, digest)
 
-    # -- the road ----------------------------------------------------------------------------------------------
-
-    @told
-    def segment_names(self, remote: str) -> set[str]:
-        """Names of the segments of that remote whose content is remembered here."""
-        return known.names(self.db, remote)
-
-    @told
-    def remember_segment(self, remote: str, held: known.Held) -> None:
-        """Remember what a segment holds."""
-        with self.db:
-            self.db.execute("BEGIN IMMEDIATE")
-            known.remember(self.db, remote, held)
-
-    @told
-    def forget_segments(self, remote: str, names: Iterable[str]) -> None:
-        """Forget segments that are not on the remote any more, so that what they held is sent again."""
-        with self.db:
-            self.db.execute("BEGIN IMMEDIATE")
-            known.forget(self.db, remote, names)
-
-    @told
-    def recognise_segments(self, remote: str, names: Iterable[str]) -> set[str]:
-        """Those of the names, found on that remote, whose content is known already; they are remembered as there."""
-        with self.db:
-            self.db.execute("BEGIN IMMEDIATE")
-            return known.recognise(self.db, remote, names)
-
-    @told
-    def unsent(self, remote: str, run_ids: Sequence[str] | None = None) -> known.Unsent:
-        """Digests of the records and events that no remembered segment of that remote holds, oldest first."""
-        return known.unsent(self.db, remote, run_ids)
-
-    @told
-    def runs_on(self, remote: str) -> set[str]:
-        """Ids of the runs that the remembered segments of that remote say something about."""
-        return known.runs(self.db, remote)
-
-    @told
-    def unread(self, remote: str, run_ids: Sequence[str] | None = None) -> set[str]:
-        """Names of remembered segments that hold a record or event which is not in this ledger."""
-        return known.unread(self.db, remote, run_ids)
-
-    @told
-    def replacing(self, remote: str) -> dict[str, set[str]]:
-        """The remembered segments of that remote that replace others, each with those, as `<replica>/<file>`."""
-        return known.replacing(self.db, remote)
-
-    @told
-    def replaced_by(self, segments: Iterable[str]) -> set[str]:
-        """What these segments replace, as `<replica>/<file>`."""
-        return known.replaced(self.db, segments)
-
-    @told
-    def segments_ended_at(self, replica: str, last: int) -> set[str]:
-        """Every segment of that replica ever known, on any remote, that ends with that number."""
-        return known.ended_at(self.db, replica, last)
-
-    @told
-    def segments_of(self, replica: str) -> set[str]:
-        """Every segment of that replica ever known, on any remote."""
-        return known.of_replica(self.db, replica)
-
-    @told
-    def segment_items(self, segments: Iterable[str]) -> Sequence[tuple[str, str]]:
-        """Digest and run of each record and event that these segments hold, once."""
-        return known.items_of(self.db, segments)
-
-    @told
-    def record_digests_on(self, remote: str) -> Sequence[str]:
-        """Digests of the records here that the remembered segments of that remote hold."""
-        return known.records(self.db, remote)
+    # -- items by their digest -----------------------------------------------------------------------------------
 
     @told
     def item(self, digest: str) -> bytes | Event | None:

@@ -20,6 +20,11 @@ REPLACES = "replaces/"
 """Keys of `meta` that begin so hold, for the segment named behind it, the JSON list of those it replaces."""
 
 
+UNCONFIRMED = "unconfirmed/"
+"""Keys of `meta` that begin so hold, for the remote behind it, the JSON list of records that were written there by a
+push that has not yet looked whether all they need is still there."""
+
+
 @noun
 class Held:
     """A segment's name, and what it holds: (digest of a record or event, id of its run)."""
@@ -175,3 +180,18 @@ def holding(db: sqlite3.Connection, remote: str, item: str) -> list[str]:
         f" WHERE item = ? AND segment.id IN ({ON_REMOTE})"
     )
     return [row[0] for row in db.execute(query, (item, remote))]
+
+
+def unconfirmed(db: sqlite3.Connection, remote: str) -> list[str]:
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (UNCONFIRMED + remote,)).fetchone()
+    return [] if row is None else list(json.loads(row[0]))
+
+
+def note_unconfirmed(db: sqlite3.Connection, remote: str, records: Iterable[str]) -> None:
+    every = sorted({*records, *unconfirmed(db, remote)})
+    if every:
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (UNCONFIRMED + remote, json.dumps(every)))
+
+
+def confirm(db: sqlite3.Connection, remote: str) -> None:
+    db.execute("DELETE FROM meta WHERE key = ?", (UNCONFIRMED + remote,))

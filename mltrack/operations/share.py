@@ -23,14 +23,11 @@ from mltrack.operations.verify import Problem
 from mltrack.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from mltrack.progress import Progress
     from mltrack.sync.collection import RemoteGc
     from mltrack.sync.planning import Plan
     from mltrack.sync.remote import Remote
     from mltrack.sync.transfer import Transfer
-
-    Progress = Callable[[int], None]
 
 
 def add_remote(project: Project, name: str, url: str, shared: bool = False) -> str:
@@ -156,6 +153,7 @@ def clone_records(url: str, top: Path, tell: Tell = silent) -> Project:
     made = not top.exists()
     address = url if "://" in url or os.path.isabs(url) else os.path.abspath(url)
     project = Project(top)
+    project.tell = tell
     try:
         project.make()
         add_remote(project, "origin", address)

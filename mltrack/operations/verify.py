@@ -5,7 +5,7 @@ With `repair`, in `repair.py`, the good copies are brought.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,12 +17,11 @@ from mltrack.operations.reach import Reach
 from mltrack.operations.reconcile import unfinished_runs
 
 if TYPE_CHECKING:
+    from mltrack.progress import Progress
     from mltrack.project import Project
     from mltrack.records import Run
     from mltrack.store.check import Damage, Looked
     from mltrack.store.entries import EntryKey
-
-    Progress = Callable[[int], None]
 
 
 @noun

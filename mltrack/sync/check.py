@@ -241,7 +241,8 @@ def check_segments(remote: Remote, names: Mapping[SegmentName, Listed], checked:
     checked.segments = {name: names[name] for name in links if str(name) not in replaced}
     yield from check_covers(remote, names, {name: olds for name, olds in covers.items() if olds}, checked)
     checked.replaced = {name for name in map(SegmentName.parse, replaced) if name is not None}
-    for problem in check_chains(links, {*names, *checked.replaced}):
+    chained = {name: previous for name, previous in links.items() if str(name) not in replaced}
+    for problem in check_chains(chained, {*names, *checked.replaced}):
         checked.has_gaps = True
         yield problem
 

@@ -13,33 +13,21 @@ from typing import TYPE_CHECKING
 
 from mltrack.errors import Damaged, RemoteError
 from mltrack.nouns import noun
-from mltrack.store.entries import TABLE_ROW
 from mltrack.sync.condemned import FOLDER, MOST_NAMES, Condemned, condemned_path, encode_list, read_condemned
 from mltrack.sync.merging import GRACE_S, remove_replaced_indexes
 from mltrack.sync.packs import (
-    INDEX_BYTES,
-    PACK_ENTRIES,
-    PACK_SIZE,
-    Location,
-    Pack,
-    Row,
-    build_pack,
-    encode_index,
-    hex_of,
     index_path,
-    index_size,
     pack_path,
-    replaced_by,
     sections,
 )
+from mltrack.sync.rewriting import compact_indexes, index_kept, move, sparse_packs
 from mltrack.sync.segments import SegmentName
 from mltrack.sync.silence import contained, merge_silent, silent_segments
-from mltrack.sync.stock import Shelf, read_entries, rows_in_table
+from mltrack.sync.stock import rows, rows_in_table
 from mltrack.sync.survey import Survey, look
 
 if TYPE_CHECKING:
     from mltrack.ledger.ledger import Ledger
-    from mltrack.store.entries import EntryKey
     from mltrack.store.objects import Store
     from mltrack.sync.needs import ObjectsOf
     from mltrack.sync.places import Listed
@@ -47,12 +35,6 @@ if TYPE_CHECKING:
 
 TOMBSTONE = 10
 """So many grace times a list stays, so that nobody takes a name for present that is just being removed."""
-
-HALF = 0.5
-"""A pack of whose entries less than this part (in bytes) is needed is written anew."""
-
-SMALL, SO_MANY_SMALL = 4 << 20, 32
-"""So many packs below this size are written anew as few."""
 
 BATCH = 200
 """Files removed between two looks whether the condemnation still stands."""
@@ -104,6 +86,8 @@ class RemoteGc:
     needed_again: int = 0
     """Condemned packs that a later push relied on; they stay."""
     is_applied: bool = False
+    left_bytes: int = 0
+    """Of entries that nobody needs, in packs that stay, since more than half of each is needed."""
 
 
 @noun
@@ -139,6 +123,7 @@ def collect(road: GcRoad) -> RemoteGc:
         moved,
         again,
         road.apply,
+        survey.left_bytes(),
     )
 
 
@@ -216,10 +201,6 @@ def needed_again(survey: Survey, named: Collection[str]) -> set[str]:
     }
 
 
-def rows(data: bytes | bytearray) -> Iterator[tuple[int, bytes, int, int, int]]:
-    return TABLE_ROW.iter_unpack(data)
-
-
 def prove_holders(remote: Remote, survey: Survey, going: Collection[str]) -> None:
     """An index could lie: do the packs that hold what is needed of those that go say so in their own tables too?"""
     asked = {row[:2] for name in going if name in survey.shelves for row in rows(survey.shelves[name].rows)}
@@ -289,7 +270,9 @@ def condemn(road: GcRoad, survey: Survey, now: float | None) -> tuple[list[Pile]
         sparse = move(remote, survey, sparse)
         index_kept(remote, survey, unneeded | unindexed | sparse)
     going = unneeded | unindexed | sparse
-    stale = compact_indexes(road, survey, going | survey.catalogue.condemned, now)
+    survey.going |= going
+    aged = {name for name, found in survey.catalogue.indexes.items() if is_old(found, now, road.grace_s)}
+    stale = compact_indexes(remote, survey, going | survey.catalogue.condemned, aged, road.apply)
     already = {path for one in survey.lists for path in one.paths}
     left = {name: listed for name, listed in survey.listed.items() if name.path not in already}
     silent = silent_segments(road.ledger.replica, left, now, road.grace_s)
@@ -305,93 +288,6 @@ def condemn(road: GcRoad, survey: Survey, now: float | None) -> tuple[list[Pile]
     if road.apply:
         write_lists(remote, survey.lists, [path for _, _, names in groups for path in names])
     return [item for why, kind, names in groups for item in pile(survey, why, kind, names)], moved
-
-
-def sparse_packs(shelves: dict[str, Shelf]) -> set[str]:
-    """Packs worth writing anew: of which little is needed, and small ones where there are many."""
-    sparse = {name for name, shelf in shelves.items() if shelf.kept_bytes < HALF * shelf.entry_bytes}
-    small = {name for name, shelf in shelves.items() if shelf.length < SMALL}
-    return sparse | small if len(small) >= SO_MANY_SMALL else sparse
-
-
-def move(remote: Remote, survey: Survey, names: Collection[str]) -> set[str]:
-    """Write what is needed of some packs into new ones, and an index of these; the packs of which all was moved."""
-    found: dict[EntryKey, list[Location]] = {}
-    home: dict[EntryKey, str] = {}
-    for name in sorted(names):
-        for type, digest, offset, size, raw_size in rows(survey.shelves[name].kept):
-            found[type, digest] = [Location(name, offset, size, raw_size)]
-            home[type, digest] = name
-    packs: list[Pack] = []
-    for entries in lots(entry for key, entry in read_entries(remote, found) if home.pop(key)):
-        pack, data = build_pack(entries, survey.catalogue.condemned | set(names))
-        remote.write(pack_path(pack.name), data)
-        if packs and index_size([*packs, pack]) > INDEX_BYTES:
-            write_index(remote, packs)
-            packs = []
-        packs.append(pack)
-    if packs:
-        write_index(remote, packs)
-    return set(names) - set(home.values())  # what could not be read stays where it is
-
-
-def lots(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Entries for a pack each."""
-    lot: list[bytes] = []
-    size = 0
-    for entry in entries:
-        if lot and (size + len(entry) > PACK_SIZE or len(lot) >= PACK_ENTRIES):
-            yield lot
-            lot, size = [], 0
-        lot.append(entry)
-        size += len(entry)
-    if lot:
-        yield lot
-
-
-def index_kept(remote: Remote, survey: Survey, going: Collection[str]) -> None:
-    """An index of the packs that hold what is needed and that no index named."""
-    names = [name for name in survey.unindexed - set(going) if name in survey.shelves and survey.shelves[name].kept]
-    for name in sorted(names):
-        write_index(remote, [pack_of(name, survey.shelves[name])])
-
-
-def write_index(remote: Remote, packs: Iterable[Pack]) -> None:
-    data = encode_index(packs)
-    remote.write(index_path(hex_of(data)), data)
-    remote.keep(index_path(hex_of(data)), data)
-
-
-def compact_indexes(road: GcRoad, survey: Survey, going: Collection[str], now: float | None) -> set[str]:
-    """Old indexes of which most rows are of packs that go or have gone; what else they name is indexed anew.
-
-    The new one does not name them as replaced: should a pack be needed after all, they still tell of it.
-    """
-    stale: set[str] = set()
-    staying: set[str] = set()
-    catalogue = survey.catalogue
-    already = {path for one in survey.lists for path in one.paths}
-    for name, data in catalogue.read_indexes():
-        if index_path(name) in already:
-            continue
-        counts = {pack: len(view) for pack, _, view in sections(data)}
-        alive = {pack for pack in counts if pack in catalogue.packs and pack not in going}
-        if sum(counts[pack] for pack in alive) < HALF * sum(counts.values()) and is_old(
-            catalogue.indexes[name], now, road.grace_s
-        ):
-            stale |= {name, *(old for old in replaced_by(data) if old in catalogue.indexes)}
-            staying |= alive & survey.shelves.keys()
-    if road.apply and staying:
-        packs = [pack_of(name, survey.shelves[name]) for name in sorted(staying)]
-        while packs:
-            count = next((n for n in range(1, len(packs)) if index_size(packs[: n + 1]) > INDEX_BYTES), len(packs))
-            write_index(road.remote, packs[:count])
-            packs = packs[count:]
-    return stale
-
-
-def pack_of(name: str, shelf: Shelf) -> Pack:
-    return Pack(name, shelf.length, tuple(Row((type, digest), *rest) for type, digest, *rest in rows(shelf.rows)))
 
 
 def write_lists(remote: Remote, known: Iterable[Condemned], paths: Sequence[str]) -> None:

@@ -15,14 +15,15 @@ from mltrack.ledger.segments import Held
 from mltrack.nouns import noun
 from mltrack.store.entries import TABLE_ROW
 from mltrack.sync.check import Checked
-from mltrack.sync.collection import pack_of, write_index
 from mltrack.sync.condemned import condemned_path, encode_list
 from mltrack.sync.merging import is_tiled, merged_lines
 from mltrack.sync.packs import INDEX_BYTES, Catalogue, Pack, index_path, index_size, pack_path
 from mltrack.sync.reading import gap_ranges, list_segments, newest, read_all
+from mltrack.sync.rewriting import pack_of, write_index
 from mltrack.sync.segments import Link, SegmentName, decode_segment, encode_segment
 from mltrack.sync.sending import Sender
 from mltrack.sync.stock import Shelf, rows_in_table, take_stock
+from mltrack.sync.transfer import hold_fast
 
 if TYPE_CHECKING:
     from mltrack.ledger.ledger import Ledger
@@ -63,7 +64,7 @@ def mend_packs(remote: Remote, store: Store, checked: Checked, progress: Callabl
     held = {from_raw(row[1]) for pack in damaged for row in TABLE_ROW.iter_unpack(stock.get(pack, b""))}
     sender = Sender(remote, store, progress)
     sender.prepare(sorted(held | checked.lacking | below(store, checked.unread)))
-    sender.send()
+    hold_fast(sender)
     return sender
 
 

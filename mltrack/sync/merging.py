@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mltrack.ledger.segments import Held
@@ -64,12 +65,13 @@ def merge_segments(
         if found is None:
             continue
         items, lines = found
-        replaces = names_replaced(ledger, inside, last, {item for item, _ in items})
         before = [name for name in names if name.last == first - 1]
         previous = max(before, key=lambda name: (name.width, name.hex)).hex if before else None
         if previous is None and first != 1:
             continue
-        name, data = encode_segment(Link(last.replica, first, last.last, previous, tuple(replaces)), lines)
+        link = Link(last.replica, first, last.last, previous)
+        replaces = names_replaced(ledger, inside, link, {item for item, _ in items})
+        name, data = encode_segment(replace(link, replaces=tuple(replaces)), lines)
         ledger.remember_segment(remote.url, Held(str(name), items, replaces))
         remote.write(name.path, data)
         return name
@@ -113,14 +115,20 @@ def merged_lines(ledger: Ledger, names: Iterable[str]) -> tuple[list[tuple[str, 
     return items, lines
 
 
-def names_replaced(ledger: Ledger, inside: Iterable[SegmentName], last: SegmentName, items: set[str]) -> list[str]:
+def names_replaced(ledger: Ledger, inside: Iterable[SegmentName], whole: Link, items: set[str]) -> list[str]:
     """What a merged segment replaces: the listed ones inside it, those that ever ended where it ends (so that the next
-    one's `previous` is found), and what these replaced themselves in the name of other replicas."""
+    one's `previous` is found), and what these replaced themselves and lies elsewhere: in other replicas, or in numbers
+    of this one that came back from others."""
     within = [str(name) for name in inside]
-    ended = ledger.segments_ended_at(last.replica, last.last) - set(within)
+    ended = ledger.segments_ended_at(whole.replica, whole.last) - set(within)
     found = {name for name in ended if all(item in items for item, _ in ledger.segment_items([name]))}
-    foreign = {name for name in ledger.replaced_by(within) if not name.startswith(f"{last.replica}/")}
-    return sorted({*within, *found, *foreign})
+    carried = {name for name in ledger.replaced_by(within) if not lies_in(name, whole)}
+    return sorted({*within, *found, *carried})
+
+
+def lies_in(text: str, whole: Link) -> bool:
+    name = SegmentName.parse(text)
+    return name is not None and name.replica == whole.replica and whole.first <= name.first and name.last <= whole.last
 
 
 def removable(

@@ -44,7 +44,7 @@ LARGEST_PACK = 128 << 20
 LARGEST_INDEX = 64 << 20
 """Bytes of an index beyond which a reader refuses to take it into memory."""
 
-FEW = 24
+FEW = 16
 """So many keys are looked for by their bytes; with more it is quicker to walk over the rows of an index."""
 
 INDEX_HEADER = b"mltindx\x01"

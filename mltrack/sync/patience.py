@@ -19,18 +19,19 @@ T = TypeVar("T")
 CONNECT = 15.0
 """Seconds for a connection to be made."""
 
-STALL = 60.0
+STALL = 120.0
 """Seconds without a byte after which a server counts as stalled."""
 
-SLOWEST = 8 << 10
-"""Bytes a second. What is slower is given up, so that no request lasts for ever."""
+SLOWEST = 64 << 10
+"""Bytes a second of all requests together. What is slower is given up, so that no request lasts for ever: most servers
+that stall are seen by `STALL`, but not all that stall while something is sent to them."""
 
 CONNECTIONS = 32
 """Of one remote, at most."""
 
 
 def allowance(size: int) -> float:
-    """Seconds that a request may take in all which moves so many bytes."""
+    """Seconds that a request may take in all, when so many bytes are under way."""
     return CONNECT + STALL + size / SLOWEST
 
 
@@ -42,7 +43,7 @@ class Patience:
     first_s: float = 0.2
     factor: float = 4.0
     longest_s: float = 10.0
-    total_s: float = 120.0
+    total_s: float = 300.0
     """No try begins later than this after the first one."""
 
     def wait_s(self, tried: int) -> float:
@@ -50,9 +51,7 @@ class Patience:
         longest = min(self.longest_s, self.first_s * self.factor ** (tried - 1))
         return longest * random.uniform(0.5, 1.0)
 
-    def ask(
-        self, request: Callable[[], T], stopped: threading.Event, tell: Callable[[str], None]
-    ) -> T:
+    def ask(self, request: Callable[[], T], stopped: threading.Event, tell: Callable[[str], None]) -> T:
         """The answer to a request, which is made again after an error that may pass, unless `stopped` is set."""
         began, tried = time.monotonic(), 1
         while True:

@@ -8,6 +8,7 @@ Their own retries are off, for `patience.py` does that and says so.
 from __future__ import annotations
 
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 from mltrack.sync.patience import CONNECT, CONNECTIONS, STALL
@@ -89,7 +90,11 @@ class S3(Bucket):
         async with answer["Body"] as body:
             return bytes(await body.read())
 
-    async def put(self, key: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes) -> None:
+        body = BytesIO(data)  # whose position tells how much is sent
+        self.wait(self.put(self.prefix + path, body), len(data), body.tell)
+
+    async def put(self, key: str, data: Any) -> None:
         await self.fs._call_s3("put_object", Bucket=self.bucket, Key=key, Body=data)
 
     async def delete(self, key: str) -> None:

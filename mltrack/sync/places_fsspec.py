@@ -7,9 +7,10 @@ to a process that forked. Its cache of listings is off: it would hide what other
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mltrack.sync import patience
 from mltrack.sync.patience import allowance
 from mltrack.sync.places import Listed
 
@@ -23,6 +24,22 @@ WHOLE_PUTS = {"memory", "oci", "oss", "hf"}
 
 TIME_FIELDS = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 """What the filesystems of fsspec call the time of the last write."""
+
+
+LOUD = ("adlfs", "aiobotocore", "asyncio", "asyncssh", "azure", "botocore", "fsspec", "gcsfs", "s3fs")
+
+
+def hush() -> None:
+    """Keep what the libraries log of errors, which are told in one line anyway, from stderr; for who asked, it stays.
+
+    Python prints warnings of loggers that nobody configured.
+    """
+    import logging
+
+    for name in LOUD:
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
 
 
 def open_url(url: str, **options: Any) -> tuple[Any, str]:
@@ -121,27 +138,44 @@ class Looped:
     def __init__(self) -> None:
         from fsspec.asyn import get_loop
 
+        hush()
         self.loop: Any = get_loop()
-        self._flying: set[Future[Any]] = set()
+        self._flying: dict[Future[Any], int] = {}
 
-    def wait(self, work: Coroutine[Any, Any, T], size: int = 0) -> T:
-        """What a request gives that moves `size` bytes. Raises TimeoutError for one that does not end."""
+    def wait(self, work: Coroutine[Any, Any, T], size: int = 0, moved: Callable[[], int] | None = None) -> T:
+        """What a request gives that moves `size` bytes; `moved` says how many it has sent, where that can be known.
+
+        Raises TimeoutError for one that does not end, or sends no more.
+        """
         import asyncio
 
-        future = asyncio.run_coroutine_threadsafe(self.timed(work, size), self.loop)
-        self._flying.add(future)
+        longest = allowance(size + sum(list(self._flying.values())))
+        future = asyncio.run_coroutine_threadsafe(self.timed(work, longest, moved), self.loop)
+        self._flying[future] = size
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
         finally:
-            self._flying.discard(future)
+            del self._flying[future]
 
-    async def timed(self, work: Coroutine[Any, Any, T], size: int) -> T:
+    async def timed(self, work: Coroutine[Any, Any, T], longest: float, moved: Callable[[], int] | None = None) -> T:
         import asyncio
 
-        return await asyncio.wait_for(work, allowance(size))
+        if moved is None:
+            return await asyncio.wait_for(work, longest)
+        task = asyncio.ensure_future(work)
+        sent = -1
+        try:
+            while not task.done() and moved() > sent:
+                sent = moved()
+                await asyncio.wait({task}, timeout=patience.STALL)
+            if not task.done():
+                raise TimeoutError("the server stalls")
+            return task.result()
+        finally:
+            task.cancel()
 
     async def end(self) -> None:
         """Close the connections."""

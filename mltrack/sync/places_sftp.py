@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from mltrack.errors import RemoteError
-from mltrack.sync.patience import CONNECT, allowance
+from mltrack.sync.patience import CONNECT, STALL
 from mltrack.sync.places import Listed
 from mltrack.sync.places_fsspec import Looped
 
@@ -37,7 +37,7 @@ class Sftp(Looped):
         self.root = path[3:] or "." if path.startswith("/~") and path[2:3] in ("", "/") else path or "/"
         self.host = parts.hostname or ""
         self.options: dict[str, Any] = {"connect_timeout": CONNECT, "login_timeout": 2 * CONNECT}
-        self.options |= {"keepalive_interval": 15, "keepalive_count_max": 3}
+        self.options |= {"keepalive_interval": STALL / 4, "keepalive_count_max": 3}
         if parts.port:
             self.options["port"] = parts.port
         if parts.username:
@@ -60,9 +60,9 @@ class Sftp(Looped):
     def list(self, folder: str) -> dict[str, Listed]:
         return self.wait(self.find(folder), 64 << 20)
 
-    async def timed(self, work: Coroutine[Any, Any, T], size: int) -> T:
-        """A request that takes too long ends with its connection: on one that stalls, even closing a file would wait."""
-        timer = self.loop.call_later(allowance(size), self.drop)
+    async def timed(self, work: Coroutine[Any, Any, T], longest: float, moved: object = None) -> T:
+        """A request that takes too long ends with its connection: where that stalls, even closing a file would wait."""
+        timer = self.loop.call_later(longest, self.drop)
         try:
             return await work
         finally:
@@ -103,7 +103,9 @@ class Sftp(Looped):
         except asyncssh.PermissionDenied as error:
             raise PermissionError("no key was accepted; is the agent running?") from error
         except (asyncssh.ConfigParseError, asyncssh.KeyImportError) as error:
-            raise RemoteError(f"~/.ssh/config cannot be used: {error}.", "Mend it, or try `ssh` to that host.") from error
+            raise RemoteError(
+                f"~/.ssh/config cannot be used: {error}.", "Mend it, or try `ssh` to that host."
+            ) from error
         return Channels(connection)
 
     def unknown_host(self, reason: str) -> RemoteError:
@@ -271,7 +273,7 @@ async def replace(session: Any, partial: str, target: str) -> None:
         await session.rename(partial, target)
 
 
-class plainly:  # noqa: N801  # read as a word, as contextlib's are
+class plainly:  # read as a word, as contextlib's are
     """Turns the errors of SFTP into those of the system, where there are such."""
 
     def __init__(self, path: str) -> None:

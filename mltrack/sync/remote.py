@@ -29,6 +29,8 @@ AT_ONCE = 8
 FORMAT = 1
 DESCRIPTION = {"digest": "blake3-256", "format": "mltrack remote", "version": FORMAT}
 STORE_FILE = "store.json"
+LARGEST_DESCRIPTION = 4096
+"""Bytes of `store.json` that are read."""
 
 
 class Remote:
@@ -60,10 +62,7 @@ class Remote:
         with self._turn:
             if self._place is None or self._place[0] != os.getpid():
                 self._parents = self._place  # kept, for to end it would close what the parent uses
-                try:
-                    self.place = place_at(self.url)
-                except ImportError as error:
-                    raise missing(scheme_of(self.url) or "file") from error
+                self.place = place_at(self.url)
             return self._place[1]  # type: ignore[index]
 
     @place.setter
@@ -86,12 +85,7 @@ class Remote:
 
     def read_range(self, path: str, start: int, length: int) -> bytes | None:
         """The `length` bytes from `start`, fewer at the end of the file; None if the file is not there."""
-        data = self._found(lambda: self.place.read_range(path, start, length))
-        if data is not None and len(data) < length:
-            # The end of the file, or an answer that was cut on its way: then another one is longer.
-            again = self._found(lambda: self.place.read_range(path, start, length))
-            data = again if again is None or len(again) > len(data) else data
-        return data
+        return self._found(lambda: self.place.read_range(path, start, length))
 
     def write(self, path: str, data: bytes) -> None:
         """Make a file appear whole, or not at all."""
@@ -150,7 +144,7 @@ class Remote:
         """Does it hold mltrack's data? Raises FormatTooNew if a newer version's, Damaged if `store.json` is another."""
         import json
 
-        data = self.read(STORE_FILE)
+        data = self.read_range(STORE_FILE, 0, LARGEST_DESCRIPTION)
         if data is None or data == canonical_json(DESCRIPTION):
             return data is not None
         try:
@@ -211,6 +205,8 @@ class Remote:
             return self.patience.ask(request, self._stopped, self._again)
         except MltrackError:
             raise
+        except ImportError as error:
+            raise missing(scheme_of(self.url) or "file") from error
         except Exception as error:
             raise plain(verb, self.shown, error) from error
 

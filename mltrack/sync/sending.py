@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PACKS_AN_INDEX = 16
 
 PACKS_AT_ONCE = 3
-"""Packs that are built and sent together: they are in memory whole, some of them twice for a moment."""
+"""Packs that are sent together: they are in memory whole."""
 
 Lot = list[tuple[EntryKey, Place]]
 """The entries of one pack, and where they lie in the store."""
@@ -69,6 +69,7 @@ class Sender:
         self.already = 0
         self.bytes = 0
         self._turn = threading.Lock()
+        self._building = threading.Lock()
         self._damaged: set[EntryKey] = set()
         self._keys: dict[str, list[EntryKey]] = {}
         self._only_there: set[str] = set()
@@ -142,11 +143,12 @@ class Sender:
 
     def _send_pack(self, lot: Lot) -> Pack | None:
         """Read the entries of a pack, verified, and send it; None if all of them are damaged."""
-        entries = [entry for span in joined(lot) for _, entry in self._entries(span)]
-        if not entries:
-            return None
-        pack, data = build_pack(entries, self.catalogue.condemned)
-        del entries
+        with self._building:  # one at a time: while it is built, a pack is in memory twice
+            entries = [entry for span in joined(lot) for _, entry in self._entries(span)]
+            if not entries:
+                return None
+            pack, data = build_pack(entries, self.catalogue.condemned)
+            del entries
         sent = not self.catalogue.has_pack(pack.name, pack.length)
         if sent:
             self.remote.write(pack_path(pack.name), data)

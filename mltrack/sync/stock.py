@@ -6,6 +6,7 @@ Memory grows with the number of entries, by about 200 bytes each; entries themse
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -59,6 +60,11 @@ def take_stock(catalogue: Catalogue) -> Stock:
     return stock
 
 
+def rows(data: bytes | bytearray) -> Iterator[tuple[int, bytes, int, int, int]]:
+    """Type, raw digest, offset, length and raw size of each row."""
+    return TABLE_ROW.iter_unpack(data)
+
+
 def distinct(*many: bytes) -> bytes:
     step = TABLE_ROW.size
     return b"".join(dict.fromkeys(rows[at : at + step] for rows in many for at in range(0, len(rows), step)))
@@ -70,7 +76,7 @@ def rows_in_table(remote: Remote, name: str, length: int | None) -> bytes | None
         return None
     try:
         rows = read_table(RangeFile(remote, pack_path(name)), length)  # type: ignore[arg-type]
-    except Damaged:
+    except (Damaged, struct.error):  # the latter: it is gone, so that nothing was read
         return None
     return None if rows is None else b"".join(TABLE_ROW.pack(*key, at, size, raw) for key, at, size, raw in rows)
 
@@ -92,16 +98,19 @@ class RangeFile(io.RawIOBase):
 
 
 def find_live(
-    objects: Collection[bytes], stock: Stock, read: Callable[[list[EntryKey]], Iterator[bytes]]
+    objects: set[bytes], stock: Stock, read: Callable[[list[EntryKey]], Iterator[bytes]]
 ) -> tuple[Live, set[bytes]]:
     """The entries that some objects are made of, and the raw digests of what is not there or cannot be read.
+
+    The set of objects is used up: there may be millions.
 
     `read` gives the entries of recipes, proved; those that cannot be had are left out.
     """
     lacking = set(objects)
     for rows in stock.values():
         lacking.difference_update(digest for type, digest, *_ in TABLE_ROW.iter_unpack(rows) if type == CHUNK)
-    live = Live(set(objects) - lacking)
+    objects -= lacking
+    live = Live(objects)
     if lacking:
         for rows in stock.values():
             live.recipes.update(d for type, d, *_ in TABLE_ROW.iter_unpack(rows) if type == RECIPE and d in lacking)
@@ -131,13 +140,13 @@ def choose(stock: Stock, lengths: Mapping[str, int], live: Live, last: Collectio
         for type, digest, _, size, _ in TABLE_ROW.iter_unpack(shelf.rows):
             shelf.entry_bytes += size
             shelf.live_bytes += size if live.has(type, digest) else 0
-    chosen = Live()
+    left = Live(set(live.chunks), set(live.recipes))
     for name in sorted(shelves, key=lambda name: (name in last, -fullness(shelves[name]), name)):
         shelf = shelves[name]
         for row in TABLE_ROW.iter_unpack(shelf.rows):
             type, digest, _, size, _ = row
-            if live.has(type, digest) and not chosen.has(type, digest):
-                (chosen.chunks if type == CHUNK else chosen.recipes).add(digest)
+            if left.has(type, digest):
+                (left.chunks if type == CHUNK else left.recipes).discard(digest)
                 shelf.kept += TABLE_ROW.pack(*row)
                 shelf.kept_bytes += size
     return shelves

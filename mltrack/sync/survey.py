@@ -47,6 +47,14 @@ class Survey:
     replacing: Mapping[str, set[str]] = field(default_factory=dict)
     """Segments that replace others, with those."""
 
+    going: set[str] = field(default_factory=set)
+    """Packs that were found to be no longer needed."""
+
+    def left_bytes(self) -> int:
+        """Of entries that nobody needs, in packs that stay."""
+        gone = self.going | self.catalogue.condemned
+        return sum(s.entry_bytes - s.kept_bytes for name, s in self.shelves.items() if name not in gone)
+
     def size_of(self, path: str) -> int | None:
         """Bytes of a listed file; None if it is not there."""
         folder, _, rest = path.partition("/")

@@ -57,6 +57,8 @@ class Transfer:
     requests: int = 0
     already: int = 0
     """Objects that were needed and there already."""
+    repeated: int = 0
+    """Of the requests, those that were made again after an error."""
 
 
 @noun
@@ -91,8 +93,10 @@ def push(
     A run of which an object is neither here nor there is not sent; the others are, then DataMissing names its paths.
     Raises RemoteError; what was sent until then is not sent again.
     """
+    repeated = remote.repeated
     with alone(ledger):
-        return send(Road(remote, ledger, store, objects_of, progress, grace_s), run_ids)
+        moved = send(Road(remote, ledger, store, objects_of, progress, grace_s), run_ids)
+    return replace(moved, repeated=remote.repeated - repeated)
 
 
 def push_edits(remote: Remote, ledger: Ledger, store: Store, objects_of: ObjectsOf, run_ids: Sequence[str]) -> None:
@@ -110,34 +114,48 @@ def send(road: Road, run_ids: Sequence[str] | None) -> Transfer:
         remote.found()
     head = read_head(remote, ledger.replica)
     own = newest(remembered(ledger, road.key), ledger.replica)
-    if own is not None and head == own.file and not ledger.unsent(road.key, run_ids):
+    pending = ledger.unconfirmed(road.key)
+    if own is not None and head == own.file and not pending and not ledger.unsent(road.key, run_ids):
         return Transfer(requests=remote.requests - before)
     listed = list_segments(remote)
     settle(remote, ledger, listed)
     mine = {name: found for name, found in listed.items() if name.replica == ledger.replica}
     own = newest(mine, ledger.replica)
     unsent = ledger.unsent(road.key, run_ids)
-    needs = needs_of(road, [digest for digest, _ in unsent.records])
+    needs = needs_of(road, list(dict.fromkeys([*(digest for digest, _ in unsent.records), *pending])))
     sender = Sender(remote, road.store, road.progress)
     sender.prepare(needs.digests())
     sender.send()
-    incomplete = list(needs.touching(sender.lacking | needs.unread))
-    stopped = {need.run for need in incomplete}
-    sent = Unsent(
-        *(tuple(item for item in items if item[1] not in stopped) for items in (unsent.records, unsent.events))
-    )
+    stopped = {need.run for need in needs.touching(sender.lacking | needs.unread)}
+    sent = but(unsent, stopped)
     objects, already = sender.objects, sender.already
+    # Whoever is interrupted between here and the look that follows looks with the next push.
+    ledger.note_unconfirmed(road.key, [digest for digest, _ in sent.records])
     own = publish(road, own, sent, set(mine))
     if own is not None and head != own.file:
         remote.write(f"heads/{own.replica}", own.file.encode() + b"\n")
-    if sent.records:
+    if sent.records or pending:
         hold_fast(sender)
+        ledger.confirm(road.key)
     tidy(road, mine, sender)
+    incomplete = list(needs.touching(sender.lacking | needs.unread))
     if incomplete:
-        where = f"here and on {remote.shown}, so {len(stopped)} run{'s' * (len(stopped) != 1)} could not be sent"
-        raise data_missing(incomplete, where)
+        raise data_missing(incomplete, left_out(remote, stopped, {need.run for need in incomplete}))
     requests = remote.requests - before
     return Transfer(len(sent.records), len(sent.events), objects, sender.bytes, requests, already)
+
+
+def but(unsent: Unsent, runs: set[str]) -> Unsent:
+    """Without what belongs to these runs."""
+    return Unsent(*(tuple(item for item in items if item[1] not in runs) for items in (unsent.records, unsent.events)))
+
+
+def left_out(remote: Remote, stopped: set[str], incomplete: set[str]) -> str:
+    """Where data is missing, and what that came to."""
+    if not stopped:
+        return f"on {remote.shown}: it was removed there while it was relied on"
+    many = len(incomplete)
+    return f"here and on {remote.shown}, so {many} run{'s' * (many != 1)} could not be sent"
 
 
 def hold_fast(sender: Sender) -> None:
@@ -233,8 +251,10 @@ def pull(
     What is intact is taken over even where something else is not; then Damaged names what is not. Raises RemoteError,
     FormatTooNew, and DataMissing when objects are nowhere to be had.
     """
+    repeated = remote.repeated
     with alone(ledger):
-        return receive(Road(remote, ledger, store, objects_of, progress), run_ids, data)
+        moved = receive(Road(remote, ledger, store, objects_of, progress), run_ids, data)
+    return replace(moved, repeated=remote.repeated - repeated)
 
 
 def receive(road: Road, run_ids: Sequence[str] | None, data: bool) -> Transfer:

@@ -34,8 +34,8 @@ PASSING_CLASSES = {
     "HTTPClientError", "ResponseStreamingError", "ResponseParserError",
     # azure
     "ServiceRequestError", "ServiceResponseError",
-    # httpx, requests, webdav4
-    "TransportError", "ChunkedEncodingError", "ProxyError", "Timeout", "BadGatewayError",
+    # httpx, requests
+    "TransportError", "ChunkedEncodingError", "ProxyError", "Timeout",
     # asyncssh
     "ConnectionLost", "SFTPConnectionLost", "SFTPNoConnection", "ServiceNotAvailable",
 }  # fmt: skip
@@ -48,7 +48,12 @@ NO_BUCKET = {"NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted"}
 FULL_CODES = {"QuotaExceeded", "InsufficientStorage"}
 FULL_NUMBERS = {errno.ENOSPC, errno.EDQUOT}
 REFUSED_NUMBERS = {errno.EACCES, errno.EPERM}
-CREDENTIAL_CLASSES = {"NoCredentialsError", "PartialCredentialsError", "ClientAuthenticationError", "CredentialUnavailableError"}
+CREDENTIAL_CLASSES = {
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "ClientAuthenticationError",
+    "CredentialUnavailableError",
+}
 
 USERINFO = lazy(r"(?<=://)[^/@\s]*@")
 QUERY = lazy(r"(?<=[^\s?]\?)[^\s'\")]+=[^\s'\")]*")
@@ -84,6 +89,8 @@ def numbers(error: BaseException) -> set[int]:
 def status_of(error: BaseException) -> int | None:
     """The HTTP status with which a server refused a request."""
     for link in links(error):
+        if "HttpProcessingError" in {kind.__name__ for kind in type(link).__mro__}:
+            continue  # aiohttp's word for an answer that was cut; its status is made up
         response: Any = getattr(link, "response", None)
         if isinstance(response, dict):  # botocore
             response = response.get("ResponseMetadata", {})
@@ -170,9 +177,13 @@ def plain(verb: str, shown: str, error: Exception) -> RemoteError:
     if status in (401, 403) or REFUSED_NUMBERS & found or isinstance(error, PermissionError):
         why = reason_of(error)
         why = f" ({why})" if why and why not in ("Permission denied", "PermissionError") else ""
-        return RemoteError(f"The remote {shown} refused to {verb} it{why}.", "Check your credentials and the permissions there.")
+        return RemoteError(
+            f"The remote {shown} refused to {verb} it{why}.", "Check your credentials and the permissions there."
+        )
     if codes & NO_BUCKET or (isinstance(error, FileNotFoundError) and verb != "read"):
-        return RemoteError(f"The place of the remote {shown} does not exist.", "Create the bucket or folder first, or check the URL.")
+        return RemoteError(
+            f"The place of the remote {shown} does not exist.", "Create the bucket or folder first, or check the URL."
+        )
     return RemoteError(
         f"Could not {verb} the remote {shown}: {reason_of(error)}.", "Check the URL, the network and your credentials."
     )

@@ -16,7 +16,7 @@ SECRET_QUERY = lazy(
 )
 
 SFTP = ("asyncssh", "sftp")
-DAV = ("webdav4", "webdav")
+DAV = ("aiohttp", "webdav")
 WEB = ("aiohttp", "http")
 EXTRAS = {
     "s3": ("s3fs", "s3"),
@@ -67,7 +67,9 @@ def check_url(url: str) -> None:
         hint = WHERE_CREDENTIALS_BELONG.get(extra, ELSEWHERE)
         raise UsageError(f"The URL {redacted(url)} holds a password or key, which mltrack never keeps.", hint)
     if web and ("?" in url or "#" in url):
-        raise UsageError(f"{redacted(url)} is not the URL of a directory: it has a query.", "Leave out what is after the `?`.")
+        raise UsageError(
+            f"{redacted(url)} is not the URL of a directory: it has a query.", "Leave out what is after the `?`."
+        )
     if module:
         if not installed(module):
             raise missing(scheme)
@@ -103,5 +105,5 @@ def check_known(scheme: str) -> None:
 
 
 def redacted(url: str) -> str:
-    """The URL without what stands before its `@` and after its `?`."""
-    return USERINFO.sub("", LOGIN.sub("", url)).partition("?")[0]
+    """The URL without what stands before its `@`, and after its `?` or `#`."""
+    return USERINFO.sub("", LOGIN.sub("", url)).partition("?")[0].partition("#")[0]

@@ -5,6 +5,7 @@ A `Kind` sets up what a user would have: variables, ~/.ssh, ~/.netrc, fsspec's c
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,6 +117,9 @@ def gcs_url(site: Site, path: str) -> str:
 def gcs_login(site: Site) -> None:
     options = {"token": "anon", "project": "p", "endpoint_url": f"http://127.0.0.1:{site.port}"}
     site.patch.setitem(fsspec.config.conf, "gcs", options)
+    file = site.home / ".config" / "fsspec" / "google.json"  # for processes that start anew
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"gcs": options}))
 
 
 # -- WebDAV
@@ -164,9 +168,7 @@ KINDS = [
 def params(*names: str) -> list[Any]:
     """The kinds of these names, or all, as parameters of a test."""
     chosen = [kind for kind in KINDS if not names or kind.name in names]
-    return [
-        pytest.param(kind, id=kind.name, marks=[pytest.mark.needs(part) for part in kind.parts]) for kind in chosen
-    ]
+    return [pytest.param(kind, id=kind.name, marks=[pytest.mark.needs(part) for part in kind.parts]) for kind in chosen]
 
 
 def make_bucket(kind: Kind, port: int) -> None:

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -60,7 +61,8 @@ def running(command: Sequence[str], folder: Path, **environment: str) -> Iterato
             stderr=log,
             cwd=folder,
             env={**os.environ, **environment},
-            preexec_fn=die_with_parent,
+            # The parent that it dies with is a thread: one that ends before would take it along.
+            preexec_fn=die_with_parent if threading.current_thread() is threading.main_thread() else None,
         )
     try:
         yield process

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -381,6 +382,7 @@ class Interleaved(Remote):
     def __init__(self, url: str, cache: Path, acts: dict[int, Callable[[], object]]) -> None:
         super().__init__(url, cache)
         self.acts, self.step = dict(acts), 0
+        self.before_removing: Callable[[], object] | None = None
 
     def _act(self) -> None:
         act = self.acts.pop(self.step, None)
@@ -402,6 +404,10 @@ class Interleaved(Remote):
 
     def remove(self, path: str) -> None:
         self._act()
+        if path.startswith(("packs/", "indexes/")):
+            act, self.before_removing = self.before_removing, None
+            if act is not None:
+                act()
         super().remove(path)
 
     def list(self, folder: str) -> dict:
@@ -516,3 +522,57 @@ def test_a_gc_beside_a_push_removes_nothing_of_it(play: Callable[..., int]) -> N
 def test_two_gcs_at_once_lose_nothing(play: Callable[..., int]) -> None:
     for place in range(play(gc_beside_gc, -1)):
         play(gc_beside_gc, place)
+
+
+@pytest.mark.parametrize("seed", range(1, 4 * SOAK))
+def test_replicas_that_merge_each_others_segments_in_turn_lose_no_link(
+    place: str, tmp_path: Path, a: Town, b: Town, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one took over from another, which had taken it over from the first, must still be named by the last."""
+    from mltrack.sync import merging, silence
+
+    monkeypatch.setattr(merging, "BASE", 3)
+    monkeypatch.setattr(silence, "SO_MANY", 2)
+    dice = Random(seed)
+    for town in (a, b):
+        town.record(b"x")
+    for number in range(40):
+        town = dice.choice((a, b))
+        town.ledger.add_event("note", min(town.ledger.ids()), str(number))
+        town.push(place, grace_s=0.0)
+        if dice.random() < 0.5:
+            gc(town, place)
+        assert problems(town, place) == [], number
+    a.push(place)
+    for town in (b, a):
+        town.pull(place)
+    assert a.state_of_all() == b.state_of_all()
+
+
+def test_a_push_that_is_killed_before_it_looked_again_looks_with_the_next(play: Callable[..., int]) -> None:
+    """Between the look of a gc's second pass at the ledger and its removals a segment appears, and its writer dies."""
+
+    def course(root: Path, url: str) -> int:
+        with Town(root / "a") as a, Town(root / "b") as b:
+
+            class Killed(Interleaved):
+                """Begins its push before the first pass, and dies as soon as its segment is there."""
+
+                def write(self, path: str, data: bytes, *rest: object) -> None:
+                    if not path.startswith("ledger/"):
+                        super().write(path, data, *rest)
+                        return
+                    collect_there(b.remote(url), b)
+                    second = b.remote(url)
+                    removing = Interleaved(url, b.state / "remotes" / "x", {})
+                    removing.before_removing = lambda: second.write(path, data)
+                    collect_there(removing, b)
+                    raise KeyboardInterrupt
+
+            try:
+                push(Killed(url, a.state / "remotes" / "x", {}), a.ledger, a.store, objects_of)
+            except KeyboardInterrupt:
+                return 0
+        raise AssertionError("it was not killed")
+
+    play(course)

@@ -251,7 +251,6 @@ from mltrack.errors import MltrackError
 from tests.sync.towns import Town, objects_of
 from mltrack.sync.check import check_remote
 from mltrack.sync.collection import GcRoad, collect
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with Town(Path(sys.argv[1])) as town:
     for act in sys.argv[3].split(","):
         try:
@@ -267,7 +266,11 @@ with Town(Path(sys.argv[1])) as town:
             print(act, "done")
         except MltrackError as error:
             print(act, "refused:", error.message[:200])
-print("memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+try:  # what getrusage tells begins with the memory of the process that started this one
+    peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
+except OSError:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print("memory", int(peak) * 1024)
 """
 
 

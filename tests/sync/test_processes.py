@@ -42,7 +42,7 @@ with Town(root) as town:
             town.pull(url, data=random.random() < 0.2)
             town.ledger.add_event("note", random.choice(sorted(town.ledger.ids())), root.name)
             if random.random() < 0.3:
-                collect(GcRoad(town.remote(url), town.ledger, town.store, objects_of, 0.0, True))
+                collect(GcRoad(town.remote(url), town.ledger, town.store, objects_of, 1.0, True))
         except (RemoteError, DataMissing) as error:
             print("refused", type(error).__name__, error, flush=True)
 """
@@ -67,6 +67,20 @@ def workers(root: Path, url: str, count: int) -> Iterator[list[subprocess.Popen[
             out.close()
 
 
+def pushes(root: Path, count: int) -> set[str]:
+    """The runs that the workers say they have pushed."""
+    said = "".join((root / f"out{number}").read_text() for number in range(count))
+    assert "Traceback" not in said, said[-3000:]
+    return {line.split()[1] for line in said.splitlines() if line.startswith("pushed")}
+
+
+def some_pushes(root: Path, count: int) -> None:
+    """Wait until the workers have pushed a few times more."""
+    enough, end = len(pushes(root, count)) + 2 * count, time.monotonic() + 90
+    while len(pushes(root, count)) < enough and time.monotonic() < end:
+        time.sleep(0.2)
+
+
 def all_end_the_same(root: Path, url: str, count: int) -> None:
     towns = [Town(root / f"town{number}") for number in range(count)]
     try:
@@ -75,15 +89,13 @@ def all_end_the_same(root: Path, url: str, count: int) -> None:
                 town.push(url)
             for town in towns:
                 town.pull(url, data=True)
-        said = "".join((root / f"out{number}").read_text() for number in range(count))
-        assert "Traceback" not in said, said[-3000:]
-        pushed = {line.split()[1] for line in said.splitlines() if line.startswith("pushed")}
+        pushed = pushes(root, count)
         assert pushed
         assert len({folded(town, url) for town in towns}) == 1
         for town in towns:
             assert pushed <= town.ledger.ids()
             assert all(town.whole(run) for run in town.ledger.ids())
-        assert [] == [(p.kind, p.name, p.message) for p in check_remote(towns[0].remote(url), objects_of)]
+        assert [(p.kind, p.name, p.message) for p in check_remote(towns[0].remote(url), objects_of)] == []
         with Town(root / "fresh") as fresh:
             fresh.pull(url, data=True)
             assert folded(fresh, url) == folded(towns[0], url)
@@ -104,7 +116,7 @@ def test_processes_that_are_killed_in_between_lose_nothing(tmp_path: Path, count
             time.sleep(0.5)
             assert all(process.poll() == -signal.SIGKILL for process in running)
         with workers(tmp_path, url, count):
-            time.sleep(2 + count / 4)
+            some_pushes(tmp_path, count)
     all_end_the_same(tmp_path, url, count)
 
 
@@ -118,9 +130,9 @@ def test_processes_and_their_server_that_are_killed_lose_nothing(site: Site, tmp
         site.at(port)
         for _ in range(SOAK):
             with workers(tmp_path, site.url(), count):
-                time.sleep(4.0)
+                some_pushes(tmp_path, count)
                 kill()
                 time.sleep(0.5)
                 start()
-                time.sleep(3.0)
+                some_pushes(tmp_path, count)
         all_end_the_same(tmp_path, site.url(), count)

@@ -160,6 +160,16 @@ def test_pulling_from_an_empty_place_is_told(url: str, tmp_path: Path) -> None:
         "https://host/x?token=abc",
         "az://box/x?sig=abc&x=1",
         "memory://u:p@x",
+        "ssh://me:pass@[::1]:22/x",
+        "sftp://me%3Apass@host/x",
+        "sftp://me:pass/of@host/x",
+        "webdavs://token@host/x",
+        "http://secrettoken@host/x",
+        "abfs://box@account.dfs.core.windows.net/x?sas_token=secret",
+        "gs://bucket/x?access_token=secret",
+        "https://bucket.host/x?X-Amz-Signature=secret",
+        "az://box/x?connection_string=secret",
+        "s3://bucket/x#secret_key=secret",
     ],
 )
 def test_a_url_with_a_credential_is_refused_and_not_repeated(url: str) -> None:
@@ -176,17 +186,41 @@ def test_the_hint_names_where_credentials_belong() -> None:
     assert caught.value.hint and "AWS_ACCESS_KEY_ID" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    ("url", "extra"),
-    [("s3://b/x", "[s3]"), ("gs://b/x", "[gcs]"), ("abfs://b/x", "[azure]"), ("sftp://h/x", "[sftp]")],
-)
-def test_a_missing_package_names_the_extra(url: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.util
+SCHEMES = [("s3", "s3fs", "s3"), ("gs", "gcsfs", "gcs"), ("az", "adlfs", "azure"), ("abfss", "adlfs", "azure"),
+           ("sftp", "asyncssh", "sftp"), ("ssh", "asyncssh", "sftp"), ("https", "aiohttp", "http"),
+           ("webdavs", "aiohttp", "webdav")]  # fmt: skip
 
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError) as caught:
-        check_url(url)
-    assert caught.value.hint and f"mltrack-ledger{extra}" in caught.value.hint
+
+@pytest.mark.parametrize(("scheme", "module", "extra"), SCHEMES)
+@pytest.mark.parametrize("way", ["absent", "broken"])
+def test_a_missing_package_names_the_extra(way: str, scheme: str, module: str, extra: str, tmp_path: Path) -> None:
+    """`absent`: Python finds no such module. `broken`: it is there, but what it needs is not."""
+    (tmp_path / f"{module}.py").write_text("import no_such_module_at_all\n")
+    program = """
+import importlib.abc, sys
+scheme, module, way = sys.argv[1:]
+class Blocker(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == module or name.startswith(module + "."):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+if way == "absent":
+    sys.meta_path.insert(0, Blocker())
+from pathlib import Path
+from mltrack.errors import UsageError
+from mltrack.sync.remote import Remote
+try:
+    Remote(f"{scheme}://place/x", Path("cache")).read("x")
+except UsageError as error:
+    print(error.message, error.hint)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])}
+    if way == "absent":
+        (tmp_path / f"{module}.py").unlink()
+    done = subprocess.run(
+        [sys.executable, "-c", program, scheme, module, way], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert module in done.stdout and f"mltrack-ledger[{extra}]" in done.stdout and scheme in done.stdout
 
 
 @pytest.mark.parametrize("url", ["nosuch://x", "simplecache::s3://b/x", "1x://y"])
@@ -196,7 +230,21 @@ def test_a_scheme_that_nobody_knows_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["/a/b", "a b/c", "/odd:name@x", "file:///x", "memory://x", "sftp://me@host/x", "/a?b=c"]
+    "url",
+    [
+        "/a/b",
+        "a b/c",
+        "/odd:name@x",
+        "file:///x",
+        "memory://x",
+        "sftp://me@host/x",
+        "/a?b=c",
+        "sftp://me@host:22/x/a@b",
+        "sftp://host:2222/x@y",
+        "abfs://box@account.dfs.core.windows.net/x",
+        "s3://b/what?",
+        "ssh://me@[::1]:22/x",
+    ],
 )
 def test_other_urls_are_fine(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
@@ -207,6 +255,7 @@ def test_other_urls_are_fine(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_url_is_shown_without_its_user_and_query() -> None:
     assert redacted("https://me@host/x?sig=1") == "https://host/x"
+    assert redacted("sftp://me:a/b@host/x") == "sftp://host/x"
 
 
 # -- what goes wrong out there
