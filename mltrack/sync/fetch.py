@@ -24,6 +24,7 @@ GAP = 256 << 10
 
 LONGEST_READ = 8 << 20
 READS_AT_ONCE = 6
+LOOKS = 3
 
 
 class PartOfPack(NamedTuple):
@@ -41,6 +42,8 @@ class Fetched:
 
     objects: int = 0
     bytes: int = 0
+    gone: bool = False
+    """A pack vanished between the last look and its being read."""
     lacking: set[str] = field(default_factory=set)
     damaged: set[str] = field(default_factory=set)
     """Packs of the remote that do not hold what its indexes say, and indexes that are not what their names say."""
@@ -65,11 +68,28 @@ def fetch_objects(remote: Remote, store: Store, digests: Iterable[str], progress
 
 
 def fetch(remote: Remote, store: Store, digests: Iterable[str], progress: Progress | None = None) -> Fetched:
-    """Like `fetch_objects`, but says what did not come instead of raising."""
+    """Like `fetch_objects`, but says what did not come instead of raising.
+
+    A pack that was there when we looked and is gone when it is read was written anew by a gc, so we look again.
+    """
     fetched = Fetched()
     missing = store.missing(digests, hold=True)
-    if not missing:
-        return fetched
+    lacking = missing
+    for _ in range(LOOKS if missing else 0):
+        fetched.gone = False
+        look_and_fetch(remote, store, lacking, fetched, progress)
+        lacking = store.missing(missing)
+        if not (lacking and fetched.gone):
+            break
+    fetched.lacking = lacking
+    fetched.objects = len(missing) - len(lacking)
+    return fetched
+
+
+def look_and_fetch(
+    remote: Remote, store: Store, missing: set[str], fetched: Fetched, progress: Progress | None
+) -> None:
+    """Look where these objects are now, and bring what can be had of them."""
     catalogue = Catalogue(remote)
     catalogue.refresh()
     try:
@@ -85,9 +105,6 @@ def fetch(remote: Remote, store: Store, digests: Iterable[str], progress: Progre
     finally:
         store.flush()
         fetched.damaged |= set(catalogue.problems)
-    fetched.lacking = store.missing(missing)
-    fetched.objects = len(missing) - len(fetched.lacking)
-    return fetched
 
 
 def pieces_of(store: Store, digests: Iterable[str]) -> set[EntryKey]:
@@ -116,6 +133,10 @@ def fetch_entries(
         reads = list(ranges(plan))
         expect(progress, sum(read.length for read in reads))
         for read, data in remote.map(lambda read: (read, read_part(remote, read)), reads, READS_AT_ONCE):
+            if data is None:
+                fetched.gone = True
+                failed |= {key for _, key in read.parts}
+                continue
             fetched.bytes += len(data)
             refused = store.add_entries(
                 (key, data[place.offset - read.start : place.offset - read.start + place.length])
@@ -129,8 +150,8 @@ def fetch_entries(
         waiting = {key: waiting[key] for key in failed if waiting[key]}
 
 
-def read_part(remote: Remote, read: PartOfPack) -> bytes:
-    return remote.read_range(pack_path(read.pack), read.start, read.length) or b""
+def read_part(remote: Remote, read: PartOfPack) -> bytes | None:
+    return remote.read_range(pack_path(read.pack), read.start, read.length)
 
 
 def ranges(plan: Iterable[tuple[Location, EntryKey]]) -> Iterator[PartOfPack]:

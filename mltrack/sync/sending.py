@@ -15,6 +15,7 @@ from mltrack.store.entries import CHUNK, EntryKey, Place
 from mltrack.store.spans import Span, joined, read_entries
 from mltrack.sync.fetch import fetch, on_remote
 from mltrack.sync.packs import (
+    INDEX_BYTES,
     PACK_ENTRIES,
     PACK_SIZE,
     Catalogue,
@@ -23,6 +24,7 @@ from mltrack.sync.packs import (
     encode_index,
     hex_of,
     index_path,
+    index_size,
     pack_path,
 )
 from mltrack.sync.remote import Remote
@@ -133,7 +135,7 @@ class Sender:
         for pack in self.remote.map(self._send_pack, lots(places), PACKS_AT_ONCE):
             if pack is not None:
                 packs.append(pack)
-            if len(packs) == PACKS_AN_INDEX:
+            if len(packs) == PACKS_AN_INDEX or index_size(packs) > INDEX_BYTES:
                 self._send_index(packs)
                 packs = []
         if packs:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -16,14 +17,14 @@ from mltrack.digest import digest_bytes
 from mltrack.errors import Damaged, DataMissing, FormatTooNew, RemoteError
 from mltrack.ledger.ledger import sealed_bytes
 from mltrack.records import Artifact, Input, new_id
-from mltrack.store.entries import TABLE_ROW
+from mltrack.store.entries import TABLE_ROW, scan
 from mltrack.store.objects import Store
 from mltrack.sync import sending, transfer
 from mltrack.sync.check import check_remote
 from mltrack.sync.fetch import fetch_objects
-from mltrack.sync.packs import Pack, Row, encode_index, hex_of, sections
+from mltrack.sync.packs import Pack, Row, build_pack, encode_index, hex_of, index_path, pack_path, sections
 from mltrack.sync.remote import Remote
-from mltrack.sync.transfer import Transfer, push
+from mltrack.sync.transfer import Transfer, pull, push
 from tests.ledger.made import RUN_ID, event, run
 from tests.sync.towns import Town, objects_of
 
@@ -628,6 +629,42 @@ def test_an_entry_that_is_damaged_in_one_pack_is_taken_from_another(place: str, 
             pack.write_bytes(good)
     b.pull(place, data=True)
     assert b.whole(two.id)
+
+
+def test_a_pack_that_a_gc_rewrites_while_it_is_fetched_is_found_again(place: str, a: Town, b: Town) -> None:
+    """Between the look and the read its entries move to a pack of another name, and the old one is removed."""
+    one = a.record(os.urandom(3000), os.urandom(3000))
+    a.push(place)
+    remote = b.remote(place)
+    read, moved = remote.read_range, []
+
+    def read_after_gc(path: str, start: int, length: int) -> bytes | None:
+        if path.startswith("packs/") and not moved:
+            moved.append(path)
+            other = a.remote(place)
+            (old,) = [pack for pack in Path(place, "packs").rglob("*") if pack.is_file()]
+            rows = scan(io.BytesIO(old.read_bytes()))
+            entries = [old.read_bytes()[at : at + size] for _, at, size, _ in rows]
+            pack, data = build_pack(reversed(entries))
+            other.write(pack_path(pack.name), data)
+            index = encode_index([pack])
+            other.write(index_path(hex_of(index)), index)
+            old.unlink()
+        return read(path, start, length)
+
+    remote.read_range = read_after_gc  # type: ignore[method-assign]
+    assert pull(remote, b.ledger, b.store, objects_of, data=True).objects
+    assert moved and b.whole(one.id)
+
+
+def test_a_pack_that_is_gone_for_good_is_not_looked_for_forever(place: str, a: Town, b: Town) -> None:
+    a.record(os.urandom(3000))
+    a.push(place)
+    remote = b.remote(place)
+    read = remote.read_range
+    remote.read_range = lambda path, *part: None if path.startswith("packs/") else read(path, *part)  # type: ignore[method-assign]
+    with pytest.raises(DataMissing):
+        pull(remote, b.ledger, b.store, objects_of, data=True)
 
 
 def test_an_object_damaged_here_is_not_sent(place: str, a: Town, b: Town) -> None:
