@@ -1,6 +1,7 @@
 """Executors: how a command is started and seen through to its end. A family; `local.py` is a process on this machine.
 
-An executor is a module with `execute(command, rundir, beside, when_ended) -> Outcome` and `stop(facts, rundir, grace_s) -> bool`.
+An executor is a module with `execute(command, rundir, beside, when_ended) -> Outcome` and
+`stop(facts, rundir, grace_s) -> bool`.
 """
 
 from __future__ import annotations

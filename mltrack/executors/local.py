@@ -34,8 +34,9 @@ STOP_POLL_S = 0.02
 def execute(
     command: Command, rundir: RunDir, beside: Callable[[], None], when_ended: Callable[[], None] = lambda: None
 ) -> Outcome:
-    """Run the command to its end, with `beside()` in a thread next to it; `when_ended()` is called when the terminal is free.
+    """Run the command to its end, with `beside()` in a thread next to it.
 
+    `when_ended()` is called when the command has ended and the terminal is free, though `beside` may still be at work.
     Call it from the main thread of a process with no other threads. `process.json` is written before the command's
     first instruction, `outcome.json` at its end. Raises CommandNotFound or NotExecutable when there is nothing to run,
     and, once the command ended, what `beside` raised.

@@ -116,8 +116,13 @@ class Gcs(Bucket):
     """Google Cloud Storage, by its JSON interface."""
 
     def __init__(self, url: str) -> None:
+        import warnings
+
         from aiohttp import ClientTimeout
-        from gcsfs.core import GCSFileSystem
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # Google's, of an old Python, at every command
+            from gcsfs.core import GCSFileSystem
 
         timeout = ClientTimeout(total=None, sock_connect=CONNECT, sock_read=STALL)
         options = {"session_kwargs": {"timeout": timeout, **configured("gcs", "session_kwargs")}}
