@@ -62,9 +62,14 @@ class Sftp(Looped):
 
     async def timed(self, work: Coroutine[Any, Any, T], longest: float, moved: object = None) -> T:
         """A request that takes too long ends with its connection: where that stalls, even closing a file would wait."""
+        import asyncssh
+
         timer = self.loop.call_later(longest, self.drop)
         try:
             return await work
+        except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection):
+            self.drop()  # a channel alone may be gone; the next try begins with all new ones
+            raise
         finally:
             timer.cancel()
 

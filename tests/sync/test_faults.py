@@ -310,6 +310,17 @@ def test_an_answer_that_was_cut_without_a_length_is_asked_for_again(tmp_path: Pa
             thread.join()
 
 
+@pytest.mark.parametrize("site", params("sftp"), indirect=True)
+def test_channels_that_end_while_the_connection_stays_are_opened_again(remote: Remote) -> None:
+    connection = remote.place._open.connection  # type: ignore[attr-defined]
+    for session in remote.place._open.sessions:  # type: ignore[attr-defined]
+        remote.place.loop.call_soon_threadsafe(session.exit)  # type: ignore[attr-defined]
+    time.sleep(0.2)
+    assert not connection.is_closed()
+    for request in requests_of(remote).values():
+        request()
+
+
 # -- whole transfers
 
 
