@@ -14,6 +14,7 @@ from mltrack.errors import DataMissing, MltrackError
 from mltrack.nouns import noun
 from mltrack.operations.copies import files_of, record_copies, with_copies
 from mltrack.operations.reach import Reach
+from mltrack.operations.reconcile import unfinished_runs
 from mltrack.operations.verify import Problem, Trouble, again, object_troubles
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def repair(project: Project, troubles: Sequence[Trouble], damages: Sequence[Dama
     whole = {digest: is_whole(project, digest) for digest in {trouble.whole or "" for trouble in objects} - {""}}
     is_needed = {trouble.whole for trouble in objects if trouble.problem.run is not None}
     names = list(dict.fromkeys(damage.pack for damage in damages if damage.pack is not None))
-    done = rewrite(project.store, names, keep=not all(is_good for one, is_good in whole.items() if one in is_needed))
+    keep = not all(is_good for one, is_good in whole.items() if one in is_needed)
+    done = rewrite(project.store, names, keep, unfinished=next(unfinished_runs(project), None) is not None)
     problems = []
     for trouble in troubles:
         kind, digest = trouble.problem.kind, trouble.problem.digest

@@ -7,6 +7,7 @@ costs time here, never an entry.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -32,6 +33,38 @@ from mltrack.store.packs import Extent, Packs, PackWriter, Pending, adopt
 FLUSH_ENTRIES = 100_000
 """Entries added after which a flush happens by itself, so that what waits in memory stays bounded."""
 
+SEALED_AT_ONCE = 3
+"""Full packs that may be on their way to the disk while the next is written."""
+
+
+class Sealing:
+    """A full pack on its way to the disk, in a thread of its own where the system has room for one."""
+
+    def __init__(self, writer: PackWriter) -> None:
+        self.writer = writer
+        self._problem: BaseException | None = None
+        self._thread: threading.Thread | None = threading.Thread(target=self._seal, name="mltrack-seal")
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._thread = None
+            self._seal()
+
+    def _seal(self) -> None:
+        try:
+            self.writer.seal()
+        except BaseException as error:
+            self._problem = error
+
+    def end(self) -> Extent:
+        """Wait for it, and give up its lock. Raises what went wrong."""
+        if self._thread is not None:
+            self._thread.join()
+        self.writer.release()
+        if self._problem is not None:
+            raise self._problem
+        return self.writer.extent
+
 
 class EntryStore:
     """Entries by key, in `path`; their index lies beside it. Threads may share one; processes open one each."""
@@ -44,8 +77,9 @@ class EntryStore:
         self._holds = Holds(path)
         self._pending = Pending()
         self._writer: PackWriter | None = None
-        self._sealing: list[tuple[PackWriter, threading.Thread, list[BaseException]]] = []
-        """Full packs that are on their way to the disk, while the next is written."""
+        self._sealing: deque[Sealing] = deque()
+        self._sealed: dict[str, Extent] = {}
+        """Full packs that are on the disk; the index is told of them with the next flush."""
         self._compared = False
         self._dropped: list[EntryKey] = []
         """What the index knew, and was found to be gone with its pack."""
@@ -69,11 +103,11 @@ class EntryStore:
         return tuple(sorted(self._holds.packs))
 
     def rely(self, generation: str, packs: Collection[str]) -> bool:
-        """Hold these packs, if nothing was taken away from the store since that generation."""
+        """Hold these packs, if they are here and nothing was taken away from the store since that generation."""
         with self._lock:
             self._compare()
             with self._holds.taking():
-                if self._index.generation() != generation:
+                if self._index.generation() != generation or not all(map(self._is_there, packs)):
                     return False
                 self._holds.add(packs)
         return True
@@ -131,46 +165,52 @@ class EntryStore:
                     if writer.full:
                         writer.seal()
                     pending.packs[writer.name] = writer.extent
-                for sealed in self._await_sealing():
-                    pending.packs[sealed.name] = sealed.extent
+                self._await_sealing(0)
+                pending.packs.update(self._sealed)
                 if pending.packs:
-                    self._index.add(pending)
+                    self._tell_index(pending)
             finally:
                 if writer is not None:
                     writer.release()
+                self._give_up_sealing()
+
+    def _tell_index(self, pending: Pending) -> None:
+        """Make rows known. Where another process was faster with a key, hold the pack of its copy, or lead to ours."""
+        with self._holds.taking():
+            if not self._index.add(pending):
+                return
+            packs = self._index.packs_of(pending.places)
+            others = set(packs.values()) - self._holds.packs
+            here = {pack for pack in others if self._is_there(pack)}
+            self._holds.add(here)
+            lost = {key: pending.places[key] for key, pack in packs.items() if pack in others - here}
+            if lost:
+                self._index.lead(lost)
 
     def _retire(self, writer: PackWriter) -> None:
         """Seal a full pack beside what goes on: waiting for the disk takes as long as hashing what comes next."""
-        problems: list[BaseException] = []
+        self._await_sealing(SEALED_AT_ONCE - 1)
+        self._sealing.append(Sealing(writer))
 
-        def work() -> None:
+    def _await_sealing(self, at_most: int) -> None:
+        """Wait until no more packs than that are being sealed. Raises what went wrong."""
+        while len(self._sealing) > at_most:
+            sealing = self._sealing.popleft()
+            self._sealed[sealing.writer.name] = sealing.end()
+
+    def _give_up_sealing(self) -> None:
+        """Forget the packs that were sealed: the index knows of them, or what was put into them is lost."""
+        while self._sealing:
             try:
-                writer.seal()
-            except BaseException as error:
-                problems.append(error)
-
-        thread = threading.Thread(target=work, name="mltrack-seal")
-        self._sealing.append((writer, thread, problems))
-        thread.start()
-
-    def _await_sealing(self) -> list[PackWriter]:
-        """Wait for the packs that are being sealed, and give them up. Raises what went wrong."""
-        sealing, self._sealing = self._sealing, []
-        for writer, thread, _ in sealing:
-            thread.join()
-            writer.release()
-        for _, _, problems in sealing:
-            if problems:
-                raise problems[0]
-        return [writer for writer, _, _ in sealing]
+                self._sealing.popleft().end()
+            except (StorageError, OSError):
+                pass  # another error is on its way already, or nothing is claimed
+        self._sealed = {}
 
     def close(self) -> None:
         """Release files and locks. What was not flushed may be lost."""
         with self._lock:
-            try:
-                self._await_sealing()
-            except StorageError:
-                pass  # as it is said: what was not flushed may be lost
+            self._give_up_sealing()
             if self._writer is not None:
                 self._writer.release()
                 self._writer = None
@@ -227,7 +267,7 @@ class EntryStore:
 
     def _is_there(self, pack: str) -> bool:
         """Is a pack on the disk, and known to the index? gc takes its rows away first."""
-        return self._index.covered(pack).size > 0 and self._packs.size(pack) > 0
+        return self._index.has_pack(pack) and self._packs.size(pack) > 0
 
     def _compare(self) -> None:
         """Once: drop what the index knows of packs that are gone or lost their end.
@@ -237,11 +277,17 @@ class EntryStore:
         if self._compared:
             return
         self._compared = True
+        sealed = dict(self._packs.names())
+        shortened = Pending()
         for name, known in self._index.extents().items():
-            if self._packs.size(name) < known and (size := self._packs.size_now(name)) < known:
+            if self._packs.size(name) < max(known, 1) and (size := self._packs.size_now(name)) < max(known, 1):
                 places = self._index.in_pack(name)
                 self._dropped += [key for key, place in places.items() if place.offset + place.length > size]
                 self._index.shorten(name, size)
+                if size:
+                    self._packs.survey(name, sealed.get(name, False), Extent(0, 0), shortened)
+        if shortened.packs:
+            self._index.add(shortened)
         if self._dropped:
             self._find_again()
 

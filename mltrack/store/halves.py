@@ -3,7 +3,7 @@
 The second process is the same interpreter with a store of its own on the same directory. It is told its files on
 standard input and answers on standard output; what it did not answer, the first reads itself.
 
-    to it     a line of JSON (sys.path, root, store), then for every file: fields as `STAT` packs them, LENGTH, path
+    to it     a line of JSON (sys.path; root and store in hex), then for every file: fields (`STAT`), LENGTH, path
     from it   for every file: ANSWER (its number, how it went, length of what follows), raw digest or reason
 """
 
@@ -50,6 +50,8 @@ def read_in_two(reader: Reader, files: Sequence[Seen], progress: Progress | None
     try:
         for batch in batches(files[:middle]):
             yield from told_of(reader.batch(batch), progress)
+        if reader.store is not None:
+            reader.store.flush()  # while the other, which began later, is still at work
         answered = held(reader.store, other.answers())
     finally:
         other.end()
@@ -141,8 +143,9 @@ def start() -> subprocess.Popen[bytes] | None:
 def head_of(reader: Reader) -> bytes:
     import json
 
-    store = os.fspath(reader.store.path) if reader.store is not None else None
-    return json.dumps({"path": sys.path, "root": os.fsdecode(reader.root), "store": store}).encode() + b"\n"
+    store = os.fsencode(reader.store.path).hex() if reader.store is not None else None
+    path = [entry for entry in sys.path if isinstance(entry, str)]
+    return json.dumps({"path": path, "root": reader.root.hex(), "store": store}).encode() + b"\n"
 
 
 def serve(told: dict[str, str | None], questions: BinaryIO, answers: BinaryIO) -> None:
@@ -154,8 +157,8 @@ def serve(told: dict[str, str | None], questions: BinaryIO, answers: BinaryIO) -
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides; without it a pipe breaks
     files = list(asked(questions))
     numbers = {seen.path: number for number, seen in enumerate(files)}
-    store = Store.open(Path(told["store"])) if told["store"] is not None else None
-    reader = Reader(os.fsencode(str(told["root"])), store)
+    store = Store.open(Path(os.fsdecode(bytes.fromhex(told["store"])))) if told["store"] is not None else None
+    reader = Reader(bytes.fromhex(str(told["root"])), store)
     for batch in batches(files):
         for seen, digest, problem in reader.batch(batch):
             status = DIGEST if digest is not None else PROBLEM if problem is not None else CHANGED

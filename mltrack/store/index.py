@@ -126,14 +126,19 @@ class Index:
 
         return self._do(ask)
 
-    def add(self, pending: Pending) -> None:
-        """Make rows known, in one transaction."""
+    def add(self, pending: Pending) -> bool:
+        """Make rows known, in one transaction; is there one of the keys whose row was there before?"""
 
-        def write(database: sqlite3.Connection) -> None:
+        def write(database: sqlite3.Connection) -> bool:
             with _transaction(database):
-                _insert(database, pending)
+                return _insert(database, pending) < len(pending.places)
 
-        self._do(write)
+        return self._do(write)
+
+    def has_pack(self, pack: str) -> bool:
+        """Is a pack known?"""
+        query = "SELECT 1 FROM packs WHERE name = ?"
+        return self._do(lambda database: database.execute(query, (pack,)).fetchone()) is not None
 
     def rebuild(self) -> None:
         """Replace every row by what the packs hold, in one transaction: readers see the old rows or the new."""
@@ -304,7 +309,8 @@ def _fill(database: sqlite3.Connection, survey: Survey) -> None:
         database.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _insert(database: sqlite3.Connection, pending: Pending) -> None:
+def _insert(database: sqlite3.Connection, pending: Pending) -> int:
+    """Add the rows of keys that have none; how many those were."""
     database.executemany(
         "INSERT INTO packs (name, size, count, sealed) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
         " count = iif(excluded.size >= size, excluded.count, count), size = max(size, excluded.size),"
@@ -314,12 +320,13 @@ def _insert(database: sqlite3.Connection, pending: Pending) -> None:
     ids = {
         name: database.execute("SELECT id FROM packs WHERE name = ?", (name,)).fetchone()[0] for name in pending.packs
     }
-    database.executemany(
+    added = database.executemany(
         "INSERT OR IGNORE INTO entries (key, pack, offset, length, raw_size) VALUES (?, ?, ?, ?, ?)",
         sorted(
             (bytes((kind,)) + digest, ids[place[0]], *place[1:]) for (kind, digest), place in pending.places.items()
         ),
     )
+    return max(0, added.rowcount)
 
 
 def _select(database: sqlite3.Connection, query: str, asked: list[bytes]) -> list[Any]:

@@ -51,8 +51,10 @@ def find_copies(packs: Packs, keys: Collection[EntryKey]) -> dict[EntryKey, Plac
     return found
 
 
-def rewrite(store: EntryStore, names: Iterable[str], keep: bool) -> Mended:
+def rewrite(store: EntryStore, names: Iterable[str], keep: bool, unfinished: bool = False) -> Mended:
     """Move what is sound in these packs to others, and take them away; with `keep` their files are set aside.
+
+    With `unfinished` runs, holds of processes that are gone count too: what they relied on may still be named.
 
     Raises StorageError when the disk is full: what was rewritten until then is done, the rest as it was.
     """
@@ -62,14 +64,14 @@ def rewrite(store: EntryStore, names: Iterable[str], keep: bool) -> Mended:
     store.let_go()
     with turn(store.path):
         for name in names:
-            done, place = _rewrite(store, name, keep)
+            done, place = _rewrite(store, name, keep, unfinished)
             (rewritten if done else left).append(name)
             if place is not None:
                 aside.append(place)
     return Mended(tuple(rewritten), tuple(left), tuple(aside))
 
 
-def _rewrite(store: EntryStore, name: str, keep: bool) -> tuple[bool, Path | None]:
+def _rewrite(store: EntryStore, name: str, keep: bool, unfinished: bool) -> tuple[bool, Path | None]:
     import os
 
     sealed = dict(store._packs.names()).get(name)
@@ -81,14 +83,14 @@ def _rewrite(store: EntryStore, name: str, keep: bool) -> tuple[bool, Path | Non
         return False, None
     try:
         with holds.alone(store.path):
-            if name in holds.held(store.path, False):
+            if name in holds.held(store.path, unfinished):
                 return False, None
         try:
             moved = copy_entries(store, _sound_ones(store, name))
         except Damaged:
             return False, None
         with holds.alone(store.path):
-            if name in holds.held(store.path, False):
+            if name in holds.held(store.path, unfinished):
                 return False, None
             store._index.replace_packs([name], moved)
             place = _take_away(store, name, keep)

@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mltrack.digest import from_raw, to_raw
 from mltrack.nouns import noun
@@ -98,23 +98,38 @@ class StatCache:
         if path in self._waiting:
             row = self._waiting[path]
         else:
-            rows = self._database.execute("SELECT path, stat, digest, checksum FROM files WHERE path = ?", (path,))
-            row = _sound(rows.fetchall()).get(path)
+            row = _sound(self._rows("SELECT path, stat, digest, checksum FROM files WHERE path = ?", path)).get(path)
         return from_raw(row[1]) if row is not None and row[0] == STAT.pack(*key) else None
 
     def lookup_below(self, directory: bytes) -> dict[bytes, tuple[bytes, bytes]]:
         """All that is recorded below a directory: path -> (fields as `STAT.pack(*key)`, raw digest)."""
         start = directory.rstrip(b"/") + b"/"
-        rows = self._database.execute(
-            "SELECT path, stat, digest, checksum FROM files WHERE path >= ? AND path < ?", (start, start[:-1] + b"0")
-        )
-        found = _sound(rows.fetchall())
+        query = "SELECT path, stat, digest, checksum FROM files WHERE path >= ? AND path < ?"
+        found = _sound(self._rows(query, start, start[:-1] + b"0"))
         for path, row in self._waiting.items():
             if path.startswith(start):
                 found.pop(path, None)
                 if row is not None:
                     found[path] = row
         return found
+
+    def _rows(self, query: str, *values: bytes) -> list[Any]:
+        """The rows of a query; none, and a new cache, if the database turns out to be damaged."""
+        import sqlite3
+
+        try:
+            return self._database.execute(query, values).fetchall()
+        except sqlite3.OperationalError:
+            return []
+        except sqlite3.DatabaseError:
+            self._begin_anew()
+            return []
+
+    def _begin_anew(self) -> None:
+        self._database.close()
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        self._database = _connect(self.path)
 
     def record(self, path: bytes, key: StatKey, digest: str, when_ns: int) -> None:
         """Remember the digest of a file that had these fields before and after hashing began at `when_ns`.
@@ -138,10 +153,10 @@ class StatCache:
         found = self._waiting_trees.get(path)
         if found is None:
             query = "SELECT listing, digest, generation, packs, checksum FROM trees WHERE path = ?"
-            row = self._database.execute(query, (path,)).fetchone()
-            if row is None or row[4] != _checksum(path, *row[:4]):
+            rows = self._rows(query, path)
+            if not rows or rows[0][4] != _checksum(path, *rows[0][:4]):
                 return None
-            found = row[:4]
+            found = rows[0][:4]
         if found[0] != listing:
             return None
         return RememberedTree(from_raw(found[1]), found[2].decode(), tuple(found[3].decode().split()))
@@ -166,6 +181,8 @@ class StatCache:
                 self._database.executemany("INSERT OR REPLACE INTO trees VALUES (?, ?, ?, ?, ?, ?)", trees)
         except sqlite3.OperationalError:
             return
+        except sqlite3.DatabaseError:
+            self._begin_anew()
 
     def close(self) -> None:
         self._database.close()

@@ -39,16 +39,24 @@ def keep_tree(
         return Kept("directory", None, tree.size_bytes, len(tree.files), changed=True, problems=_told(tree.problems))
     expect(progress, tree.size_bytes)
     remembered = cache.tree(root, stats.listing) if cache is not None else None
-    if remembered is not None and (store is None or store.rely(remembered.generation, remembered.packs)):
+    if remembered is not None and not tree.problems and is_kept(remembered, store):
         if progress is not None:
             progress(tree.size_bytes)
         return Kept("directory", remembered.digest, tree.size_bytes, len(tree.files), kept=store is not None)
+    generation = store.generation() if store is not None else ""
     kept, fresh = _keep_files(root, tree, store, cache, progress)
     if cache is not None:
         cache.record_all(fresh, when)
         if kept.digest is not None and not kept.problems and _is_final(tree, cache, when):
-            cache.record_tree(root, stats.listing, _remembered(kept.digest, store))
+            tell = _remembered(kept.digest, store, generation)
+            if tell is not None:
+                cache.record_tree(root, stats.listing, tell)
     return kept
+
+
+def is_kept(tree: RememberedTree, store: Store | None) -> bool:
+    """Is all of a remembered directory in the store, and held there? Without a store its digest is all that counts."""
+    return store is None or (store.rely(tree.generation, tree.packs) and store.has(tree.digest, hold=True))
 
 
 def _keep_files(
@@ -70,12 +78,15 @@ def _is_final(tree: Tree, cache: StatCache, when: int) -> bool:
     )
 
 
-def _remembered(digest: str, store: Store | None) -> RememberedTree:
-    """What to remember of a directory. That it is in the store counts only once it is safe there."""
+def _remembered(digest: str, store: Store | None, generation: str) -> RememberedTree | None:
+    """What to remember of a directory: that it is in the store only once it is safe there.
+
+    Nothing, if anything was taken away from the store since that generation, before its objects were looked for.
+    """
     if store is None:
         return RememberedTree(digest)
     store.flush()
-    return RememberedTree(digest, store.generation(), store.held_packs())
+    return RememberedTree(digest, generation, store.held_packs()) if store.generation() == generation else None
 
 
 def _finish(tree: Tree, done: list[Done], store: Store | None) -> Kept:
