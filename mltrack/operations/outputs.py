@@ -1,4 +1,4 @@
-"""Which files are outputs, not code: declared ones, metrics files, and what earlier runs wrote.
+"""Which files are not code: declared inputs, outputs and metrics files, and what earlier runs wrote.
 
 Without this rule the first run's `metrics.json` would be part of the second run's code. `.mltrack/artifact-paths`
 caches what earlier runs wrote, because it is asked before every start; the ledger can always say it again.
@@ -38,7 +38,10 @@ CACHE = "artifact-paths"
 
 
 def output_rule(project: Project, declared: Declared, prefix: str) -> Callable[[bytes], bool]:
-    """Is an untracked path (relative to the top of the repository) an output of this project?"""
+    """Is an untracked path (relative to the top of the repository) an output of this project, or data that it reads?
+
+    Declared inputs are kept as such: as code too, a data set that git does not know would be packed twice.
+    """
     earlier = artifact_paths(project)
     patterns = [*declared.outputs, *declared.metrics]
     start = os.fsencode(prefix)
@@ -51,7 +54,8 @@ def output_rule(project: Project, declared: Declared, prefix: str) -> Callable[[
         name = os.fsdecode(path[len(start) :])
         if matches(name, patterns):
             return True
-        return name in earlier and Path(name).suffix.lower() not in CODE_SUFFIXES
+        is_data = name in earlier or matches(name, declared.inputs)
+        return is_data and Path(name).suffix.lower() not in CODE_SUFFIXES
 
     return is_output
 

@@ -42,3 +42,9 @@ def test_paths_are_told_from_the_projects_root() -> None:
 
 def test_patterns_match_names_and_directories() -> None:
     assert matches("out/x/y", ["out"]) and matches("a.pt", ["*.pt"]) and not matches("outer", ["out"])
+
+
+def test_declared_inputs_that_git_does_not_know_are_data_and_scripts_among_them_are_code(tmp_path: Path) -> None:
+    rule = output_rule(Project.open(tmp_path), Declared(inputs=("data", "raw/*.csv")), "")
+    assert rule(b"data/train/1.bin") and rule(b"raw/a.csv")
+    assert not rule(b"data/prepare.py") and not rule(b"raw/notes.txt") and not rule(b"database.txt")
