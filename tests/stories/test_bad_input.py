@@ -247,8 +247,10 @@ def fill(place: Path) -> Path:
     return filler
 
 
-FILLS = """import os
+FILLS = """import os, time
 print('before', flush=True)
+log = os.environ['MLTRACK_RUN_DIR'] + '/output.log'
+while b'before' not in open(log, 'rb').read(): time.sleep(0.01)
 open('small.bin', 'wb').write(os.urandom(300_000))
 file = open('.git/filler', 'wb', 0)
 try:
