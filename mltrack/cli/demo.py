@@ -15,7 +15,7 @@ import time
 from itertools import count
 from pathlib import Path
 
-from mltrack.environments.indexes import installer_settings
+from mltrack.environments.python.indexes import installer_settings
 from mltrack.errors import EnvironmentFailed, StorageError, UsageError
 
 FILES = Path(__file__).parent / "demo_files"

@@ -16,10 +16,10 @@ from threading import Thread
 import pytest
 
 from mltrack.environments import Found, Rebuilt, python
-from mltrack.environments import rebuild as room
+from mltrack.environments.python import venv as room
 from mltrack.errors import Damaged, EnvironmentFailed
 from tests.environments.making import capture, pip_install, rebuild_request, variables, venv, wheel
-from tests.environments.test_python import PROJECT, make_project
+from tests.environments.python.test_kind import PROJECT, make_project
 from tests.helpers import git, git_repository
 
 
@@ -103,7 +103,7 @@ def test_what_is_not_complete_is_built_again(
 def test_a_build_that_was_killed_is_built_again(tmp_path: Path, found: Found, env: Path, offline: None) -> None:
     asked = rebuild_request(found, tmp_path, env, "-c", "import alpha")
     program = (
-        "import os, sys, json; from pathlib import Path; from mltrack.environments import rebuild as r, RebuildRequest;"
+        "import os, sys, json; from pathlib import Path; from mltrack.environments import RebuildRequest; from mltrack.environments.python import venv as r;"
         "from mltrack.records import Environment; real = r.run_uv;"
         "r.install = lambda *a: os.kill(os.getpid(), 9);"
         "r.rebuild_python(RebuildRequest(Environment(), Path(sys.argv[1]).read_bytes(), ('x',), Path(sys.argv[2]),"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mltrack.environments.indexes import installer_settings, pip_settings
+from mltrack.environments.python.indexes import installer_settings, pip_settings
 
 
 def settle(tmp_path: Path, **variables: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mltrack.environments.interpreter import Interpreter
 
 SOURCE = Path(__file__).with_name("probe.py.txt")
-INSIDE = str(Path(__file__).parent.parent / "inside")
+INSIDE = str(Path(__file__).parent.parent.parent / "inside")
 """What `mltrack run` puts on the PYTHONPATH of the command; it is not part of the environment."""
 
 MARK = b"MLTRACK-PROBE "

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mltrack.environments.distributions import NAME, VERSION, Distribution
-from mltrack.environments.lock import Lock, read_lock, write_lock
+from mltrack.environments.python.distributions import NAME, VERSION, Distribution
+from mltrack.environments.python.lock import Lock, read_lock, write_lock
 from mltrack.errors import Damaged
 
 COUNT = 60 * int(os.environ.get("MLTRACK_SOAK", "1"))

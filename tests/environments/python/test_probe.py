@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from mltrack.environments import probe as room
 from mltrack.environments.interpreter import Interpreter
-from mltrack.environments.probe import probe
+from mltrack.environments.python import probe as room
+from mltrack.environments.python.probe import probe
 from mltrack.errors import EnvironmentFailed
 from tests.environments.making import uv, variables, venv
 

@@ -20,12 +20,12 @@ from urllib.parse import quote
 from mltrack.confine import inside
 from mltrack.digest import digest_bytes, digest_json
 from mltrack.environments import RebuildRequest, Rebuilt
-from mltrack.environments.bases import Base, Wanted, find_base
-from mltrack.environments.distributions import Distribution
-from mltrack.environments.indexes import Settings, installer_settings
-from mltrack.environments.lock import Lock, read_lock
 from mltrack.environments.mapping import Move, map_command
 from mltrack.environments.python import listed
+from mltrack.environments.python.bases import Base, Wanted, find_base
+from mltrack.environments.python.distributions import Distribution
+from mltrack.environments.python.indexes import Settings, installer_settings
+from mltrack.environments.python.lock import Lock, read_lock
 from mltrack.errors import EnvironmentFailed, StorageError
 from mltrack.nouns import noun
 from mltrack.records import Warning

@@ -9,8 +9,8 @@ from mltrack.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
     from mltrack.environments import RebuildRequest, Rebuilt, Request
-    from mltrack.environments.distributions import Distribution, Installed
     from mltrack.environments.interpreter import Interpreter
+    from mltrack.environments.python.distributions import Distribution, Installed
     from mltrack.records import Warning
 
 NAME = "python"
@@ -29,9 +29,9 @@ def applies(request: Request) -> bool:
 def capture(request: Request) -> Found:
     """Describe the interpreter of the command and what is installed for it; where the command itself is not Python
     (a shell script that starts it), the `python` on its PATH. Raises EnvironmentFailed if there is none."""
-    from mltrack.environments.distributions import read_answer
-    from mltrack.environments.lock import Lock, write_lock
-    from mltrack.environments.probe import probe
+    from mltrack.environments.python.distributions import read_answer
+    from mltrack.environments.python.lock import Lock, write_lock
+    from mltrack.environments.python.probe import probe
     from mltrack.records import Environment
 
     interpreter = get_interpreter(request)
@@ -50,7 +50,7 @@ def capture(request: Request) -> Found:
 
 def rebuild(request: RebuildRequest) -> Rebuilt:
     """A virtual environment with exactly the recorded distributions. Raises EnvironmentFailed."""
-    from mltrack.environments.rebuild import rebuild_python
+    from mltrack.environments.python.venv import rebuild_python
 
     return rebuild_python(request)
 

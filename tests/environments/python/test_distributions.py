@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mltrack.environments.distributions import Distribution, normalise, read_answer, without_credentials
+from mltrack.environments.python.distributions import Distribution, normalise, read_answer, without_credentials
 
 SITE = "/env/lib/python3.11/site-packages"
 SHA = "0" * 64

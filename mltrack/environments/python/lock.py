@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import re
 
-from mltrack.environments import distributions
-from mltrack.environments.distributions import Distribution
+from mltrack.environments.python import distributions
+from mltrack.environments.python.distributions import Distribution
 from mltrack.errors import Damaged
 from mltrack.nouns import noun
 from mltrack.patterns import lazy

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mltrack.environments.bases import Wanted, ask_version, find_base, request_for
+from mltrack.environments.python.bases import Wanted, ask_version, find_base, request_for
 from mltrack.errors import EnvironmentFailed
 from tests.environments.making import UV, variables
 
