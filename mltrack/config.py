@@ -44,6 +44,10 @@ class Config:
     metrics_stdout: tuple[str, ...] = ()
     """Patterns such as "{name}: {value}" that find metrics in the output."""
     environment_kind: str = "auto"
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """The other settings below `environment:`, as the kinds know them: `image`, `mounts`, `lock` ..."""
+    push_wheels: bool = False
+    push_images: bool = False
     keep_limit: int = 2 * 2**30
     untracked_limit: int = 10 * 2**20
     untracked_total: int = 100 * 2**20
@@ -91,6 +95,47 @@ def _tolerances(value: Any, key: str) -> dict[str, Tolerance]:
     return found
 
 
+def _flag(value: Any, key: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise ConfigError(f"{key}: true or false is expected here.", f"For example: {key}: true")
+    return words[str(value).lower()]
+
+
+def _option(check: Callable[[Any, str], Any]) -> Callable[[Any, str], dict[str, Any]]:
+    """A setting of the environment's kind: checked here, kept by its own name."""
+    return lambda value, key: {key.rpartition(".")[2]: check(value, key)}
+
+
+def _words(value: Any, key: str) -> str:
+    """A word, or a number that YAML made of one."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _choice(value, key)
+
+
+def _build(value: Any, key: str) -> str | dict[str, Any]:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict) or set(value) - {"context", "dockerfile", "args", "target"}:
+        known = "{context: ., dockerfile: Dockerfile, args: {A: b}, target: train}"
+        raise ConfigError(f"{key}: a Dockerfile or a table is expected here.", f"For example: {key}: {known}")
+    return value
+
+
+def _variables(value: Any, key: str) -> dict[str, str | None]:
+    """`{NAME: text}`, or a list of names that are passed on."""
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return dict.fromkeys(value)
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key}: variables are expected here.", f"For example: {key}: {{OMP_NUM_THREADS: 4}}")
+    return {str(name): None if text is None else str(text) for name, text in value.items()}
+
+
+def _table(value: Any, key: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key}: a table is expected here.", f"For example: {key}: {{name: value}}")
+    return value
+
+
 def _remotes(value: Any, key: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(url, str) for url in value.values()):
         raise ConfigError(
@@ -105,6 +150,19 @@ KEYS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "params": ("params", _texts),
     "metrics": ("metrics", _texts),
     "environment.kind": ("environment_kind", _choice),
+    "environment.lock": ("environment", _option(_flag)),
+    "environment.wheels": ("push_wheels", _flag),
+    "environment.images": ("push_images", _flag),
+    "environment.image": ("environment", _option(_choice)),
+    "environment.build": ("environment", _option(_build)),
+    "environment.gpus": ("environment", _option(_words)),
+    "environment.mounts": ("environment", _option(_texts)),
+    "environment.user": ("environment", _option(_words)),
+    "environment.env": ("environment", _option(_variables)),
+    "environment.at": ("environment", _option(_choice)),
+    "environment.network": ("environment", _option(_choice)),
+    "environment.shm": ("environment", _option(parse_size)),
+    "environment.options": ("environment", _option(_table)),
     "data.keep_limit": ("keep_limit", parse_size),
     "code.untracked_limit": ("untracked_limit", parse_size),
     "code.untracked_total": ("untracked_total", parse_size),
@@ -168,7 +226,7 @@ def merge(config: Config, table: Mapping[str, Any], source: str) -> Config:
             value, patterns = _split_metrics(value, f"{source}: {key}")
             changes["metrics_stdout"] = (*config.metrics_stdout, *patterns)
         parsed = parse(value, f"{source}: {key}")
-        old = getattr(config, name)
+        old = changes.get(name, getattr(config, name))
         changes[name] = (
             (*old, *parsed) if isinstance(old, tuple) else {**old, **parsed} if isinstance(old, Mapping) else parsed
         )

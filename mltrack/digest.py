@@ -56,6 +56,16 @@ def keyed_digest(key: bytes, parts: Iterable[bytes]) -> str:
     return PREFIX + state.hexdigest()
 
 
+def is_digest(value: Any) -> bool:
+    """Is this the text of a digest?"""
+    return (
+        isinstance(value, str)
+        and value.startswith(PREFIX)
+        and len(value) == len(PREFIX) + 2 * SIZE
+        and not set(value[len(PREFIX) :]) - set("0123456789abcdef")
+    )
+
+
 def to_raw(digest: str) -> bytes:
     """`b3:<hex>` -> 32 bytes. Raises ValueError if it is not a digest of this algorithm."""
     if not digest.startswith(PREFIX) or len(digest) != len(PREFIX) + 2 * SIZE:

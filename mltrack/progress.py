@@ -37,6 +37,10 @@ class Work:
     def __init__(self) -> None:
         self.draw: Callable[[], Drawn] | None = None
         """Makes what draws; without it nothing is."""
+        self.say: Callable[[str], None] | None = None
+        """Says a sentence to the person; without it nothing is said."""
+        self._sentence = ""
+        self._is_revealed = False
         self._drawn: Drawn | None = None
         self._expected = self._done = 0
         self._turn = threading.Lock()
@@ -53,9 +57,22 @@ class Work:
             if self._drawn is not None:
                 self._drawn(size_bytes)
 
+    def tell(self, sentence: str) -> None:
+        """What is being done now that is not measured in bytes; said once it is seen. An empty one: it is done."""
+        with self._turn:
+            self._sentence = sentence
+            self._speak()
+
+    def _speak(self) -> None:
+        if self._is_revealed and self._sentence and self.say is not None:
+            self.say(self._sentence)
+            self._sentence = ""
+
     def reveal(self) -> None:
         """The terminal is free: draw what is left to do."""
         with self._turn:
+            self._is_revealed = True
+            self._speak()
             if self.draw is not None and self._drawn is None:
                 self._drawn = self.draw()
                 self._drawn.expect(self._expected - self._done)

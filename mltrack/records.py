@@ -91,7 +91,14 @@ class Image:
 
     id: str
     digest: str | None
+    """What a registry knows it by, `sha256:...`; None for an image that none has."""
     reference: str | None
+    """As the user wrote it."""
+    architecture: str | None = None
+    os: str | None = None
+    created_at: str | None = None
+    size_bytes: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @noun
@@ -104,8 +111,17 @@ class Environment:
     interpreter: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     lockfile: str | None = None
+    """The object that says how to build it again; its format is the kind's own."""
     image: Image | None = one(Image)
     variables: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The settings that the kind was given."""
+    trees: Mapping[str, str] = field(default_factory=dict)
+    """What no index or registry will have, by digest of a manifest: `wheels`, `sources`, `context`."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """What moves numbers and is no package of its own: C library, BLAS, CUDA, cuDNN, switches of a framework."""
+    imported: tuple[str, ...] | None = None
+    """Names of the packages that the run's processes imported; None if nobody looked."""
 
 
 @noun
@@ -129,6 +145,12 @@ class Hardware:
     cpu_limit: float | None = None
     """Processors that the control group allows, where it sets a limit."""
     memory_limit_bytes: int | None = None
+    cpu_flags: tuple[str, ...] = ()
+    """The processor's instruction sets that numeric libraries choose their code by."""
+    cpu_id: str | None = None
+    """Maker, family, model and stepping: what libraries know the microarchitecture by."""
+    physical_cores: int | None = None
+    """Cores behind `cores`, which may be threads."""
 
 
 @noun
@@ -280,6 +302,8 @@ class Run:
     resources: Resources = field(default=Resources(), metadata={"of": Resources})
     parent: Parent | None = one(Parent)
     verdict: Verdict | None = one(Verdict)
+    environment_kept: Mapping[str, str] = field(default_factory=dict)
+    """What was put together for its environment later: `lock`, and manifests of `wheels` and `image`."""
     warnings: tuple[Warning, ...] = many(Warning)
     declared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What the run was told: `inputs`, `outputs`, `params`, `metrics` patterns; a rerun is told the same."""
@@ -288,10 +312,10 @@ class Run:
     record_digest: str | None = None
 
 
-EVENT_FIELDS = ("name", "tags", "notes", "verdict")
+EVENT_FIELDS = ("name", "tags", "notes", "verdict", "environment_kept")
 """Fields of a run that events may change later; a sealed record holds their first values."""
 
-UNSEALED = ("record_digest", "verdict")
+UNSEALED = ("record_digest", "verdict", "environment_kept")
 """Fields of the machine interface that are not part of a sealed record."""
 
 

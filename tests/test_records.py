@@ -43,6 +43,7 @@ FIELDS = [
     "resources",
     "parent",
     "verdict",
+    "environment_kept",
     "warnings",
     "declared",
     "origin",

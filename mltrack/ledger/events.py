@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field, fields, replace
 from typing import Any
 
-from mltrack.digest import digest_json, plain
+from mltrack.digest import digest_json, is_digest, plain
 from mltrack.errors import Damaged
 from mltrack.ledger.shape import is_id, misfit
 from mltrack.nouns import noun
@@ -25,7 +25,8 @@ class Event:
 
     id: str
     kind: str
-    """`name`, `tag`, `untag`, `note`, `delete`, `restore`, `verdict`; others come from a newer mltrack and are kept."""
+    """`name`, `tag`, `untag`, `note`, `delete`, `restore`, `verdict`, `environment`; others come from a newer
+    mltrack and are kept."""
     run: str
     value: Any
     clock: str
@@ -37,6 +38,9 @@ class Event:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields that this version does not know, kept for those that do."""
 
+
+CARRIED = ("lock", "wheels", "image")
+"""What an `environment` event may name."""
 
 KNOWN = tuple(item.name for item in fields(Event) if item.name != "extra")
 
@@ -104,7 +108,7 @@ def in_order(events: Iterable[Event]) -> list[Event]:
 
 def fold(record: Run, events: Iterable[Event]) -> Run:
     """The run as its events left it. An event whose kind or value is not understood changes nothing."""
-    name, verdict = record.name, record.verdict
+    name, verdict, kept = record.name, record.verdict, dict(record.environment_kept)
     tags, notes = list(record.tags), list(record.notes)
     for event in in_order(events):
         value = event.value
@@ -118,7 +122,9 @@ def fold(record: Run, events: Iterable[Event]) -> Run:
             notes.append(value)
         elif event.kind == "verdict" and misfit(Verdict, value) is None:
             verdict = from_dict(Verdict, value)
-    return replace(record, name=name, tags=tuple(tags), notes=tuple(notes), verdict=verdict)
+        elif event.kind == "environment" and isinstance(value, dict):
+            kept |= {what: digest for what, digest in value.items() if what in CARRIED and is_digest(digest)}
+    return replace(record, name=name, tags=tuple(tags), notes=tuple(notes), verdict=verdict, environment_kept=kept)
 
 
 def is_deleted(events: Iterable[Event]) -> bool:

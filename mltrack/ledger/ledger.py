@@ -334,6 +334,11 @@ class Ledger(RemoteMemory):
         return rows.whole_record(self.db, digest)
 
     @told
+    def records_of(self, run_id: str) -> Sequence[str]:
+        """Digests of the records of that run: one, or more where two machines disagree."""
+        return [row[0] for row in self.db.execute("SELECT digest FROM record WHERE run = ? ORDER BY digest", (run_id,))]
+
+    @told
     def event(self, digest: str) -> Event:
         return rows.events_where(self.db, "digest = ?", (digest,))[0]
 

@@ -15,6 +15,8 @@ from mltrack.ledger.telling import told
 if TYPE_CHECKING:
     import sqlite3
 
+    from mltrack.ledger.events import Event
+
 
 class RemoteMemory:
     """The part of `Ledger` that the road between projects asks."""
@@ -92,6 +94,14 @@ class RemoteMemory:
     def record_digests_on(self, remote: str) -> Sequence[str]:
         """Digests of the records here that the remembered segments of that remote hold."""
         return known.records(self.db, remote)
+
+    @told
+    def environment_events(self, remote: str | None = None) -> dict[str, list[Event]]:
+        """By run, the events that add objects to it: all that are here, or those known to be on that remote."""
+        found: dict[str, list[Event]] = {}
+        for event in known.environment_events(self.db, remote):
+            found.setdefault(event.run, []).append(event)
+        return found
 
     @told
     def unconfirmed(self, remote: str) -> Sequence[str]:

@@ -18,7 +18,7 @@ from mltrack.records import Run, Warning, from_dict, to_dict
 if TYPE_CHECKING:
     import sqlite3
 
-FOLDED = ("name", "tags", "notes", "verdict", "warnings")
+FOLDED = ("name", "tags", "notes", "verdict", "environment_kept", "warnings")
 """Fields of a run that may differ from its sealed record, by events or by a second record of the same id."""
 
 LARGEST = 1 << 63

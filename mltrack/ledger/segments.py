@@ -10,10 +10,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mltrack.ledger import rows
 from mltrack.nouns import noun
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from mltrack.ledger.events import Event
 
 
 REPLACES = "replaces/"
@@ -102,6 +105,13 @@ def unsent(db: sqlite3.Connection, remote: str, run_ids: Sequence[str] | None) -
             tuple((digest, run) for digest, run in rows if run not in withheld and (wanted is None or run in wanted))
         )
     return Unsent(*found)
+
+
+def environment_events(db: sqlite3.Connection, remote: str | None) -> list[Event]:
+    """The events that add objects to a run: all, or those that a remembered segment of that remote holds."""
+    if remote is None:
+        return rows.events_where(db, "kind = 'environment'", ())
+    return rows.events_where(db, f"kind = 'environment' AND {THERE}", (remote,))
 
 
 def runs(db: sqlite3.Connection, remote: str) -> set[str]:

@@ -75,6 +75,8 @@ class Checked:
     has_gaps: bool = False
     segments: dict[SegmentName, Listed] = field(default_factory=dict)
     """The sound ones that no other replaces."""
+    edits: dict[str, list[Event]] = field(default_factory=dict)
+    """By run, the events that decide what it needs."""
     dropped: set[str] = field(default_factory=set)
     lacking: set[str] = field(default_factory=set)
     """Objects that are missing or damaged."""
@@ -234,9 +236,10 @@ def check_segments(remote: Remote, names: Mapping[SegmentName, Listed], checked:
         replaced.update(found.link.replaces)
         covers[name] = {old for old in found.link.replaces if old in texts}
         for event in found.events:
-            if event.kind in ("drop", "restore"):
+            if event.kind in ("drop", "restore", "environment"):
                 edits.setdefault(event.run, []).append(event)
         yield from check_records(found)
+    checked.edits = edits
     checked.dropped = {run for run, events in edits.items() if is_dropped(events)}
     checked.segments = {name: names[name] for name in links if str(name) not in replaced}
     yield from check_covers(remote, names, {name: olds for name, olds in covers.items() if olds}, checked)

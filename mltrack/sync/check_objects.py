@@ -5,15 +5,14 @@ Each one that is missing or damaged is named with the runs and paths that it tou
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 
 from mltrack.digest import from_raw, to_raw
 from mltrack.errors import Damaged, DataMissing
-from mltrack.records import Run, from_dict
+from mltrack.records import Run
 from mltrack.store.entries import CHUNK, RECIPE, TABLE_ROW, EntryKey, decode, recipe_pieces
 from mltrack.sync.check import Checked, Problem, read_segments, reader
-from mltrack.sync.needs import Needs, ObjectsOf, directories
+from mltrack.sync.needs import Needs, ObjectsOf, as_edited, directories
 from mltrack.sync.packs import Catalogue
 from mltrack.sync.remote import Remote
 from mltrack.sync.segments import Segment
@@ -68,7 +67,7 @@ def records_there(remote: Remote, checked: Checked) -> Iterator[tuple[str, Run]]
     for _, segment in read_segments(remote, checked.segments):
         for digest, data in segment.records if isinstance(segment, Segment) else ():
             try:
-                run = from_dict(Run, json.loads(data))
+                run = as_edited(data, checked.edits)
             except (ValueError, TypeError, KeyError):
                 continue  # told already
             if run.id not in checked.dropped:

@@ -5,13 +5,15 @@ Pure, but for the reader that manifests come from; nothing here knows a store or
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mltrack.errors import Damaged, DataMissing
+from mltrack.ledger.events import Event, fold
 from mltrack.nouns import noun
-from mltrack.records import CodeState, Run
+from mltrack.records import CodeState, Run, from_dict
 
 ObjectsOf = Callable[[Run], Sequence[str]]
 """Top-level digests that a run needs: packs of code, lockfile, artifacts, kept inputs, log, series."""
@@ -82,6 +84,12 @@ class Needs:
                         yield Need(digest, need.run, f"{need.path}/{path}")
 
 
+def as_edited(record: bytes, events: Mapping[str, Sequence[Event]]) -> Run:
+    """The run of a record, with what events by its id added to it: objects that were put together later."""
+    run = from_dict(Run, json.loads(record))
+    return fold(run, events.get(run.id, ()))
+
+
 def labels(run: Run) -> dict[str, str]:
     """What the objects of a run are called."""
     found = {digest: "code" for code in codes(run.code) for digest in (*code.packs, code.raw) if digest}
@@ -89,13 +97,20 @@ def labels(run: Run) -> dict[str, str]:
     for digest, name in ((run.series, "metric points"), (log, "log"), (run.environment.lockfile, "lockfile")):
         if digest is not None:
             found[digest] = name
+    found |= {digest: f"environment {name}" for name, digest in carried(run).items()}
     return found | {digest: path for digest, path, _ in data_of(run)}
 
 
 def directories(run: Run) -> set[str]:
     """Digests that are manifests, as the record says; nothing else is ever read as one."""
     found = {digest for digest, _, kind in data_of(run) if kind == "directory"}
+    found |= {digest for name, digest in carried(run).items() if name != "lock"}
     return found | {code.raw for code in codes(run.code) if code.raw}
+
+
+def carried(run: Run) -> dict[str, str]:
+    """What is kept with a run's environment besides its lockfile, by name."""
+    return {**run.environment.trees, **run.environment_kept}
 
 
 def data_of(run: Run) -> list[tuple[str, str, str]]:

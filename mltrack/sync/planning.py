@@ -16,7 +16,7 @@ from mltrack.nouns import noun
 from mltrack.records import Run, from_dict
 from mltrack.store.entries import CHUNK, RECIPE, EntryKey, decode, recipe_pieces
 from mltrack.sync.check import reader
-from mltrack.sync.needs import Needs, ObjectsOf
+from mltrack.sync.needs import Needs, ObjectsOf, as_edited
 from mltrack.sync.packs import Catalogue
 from mltrack.sync.reading import covered_by, held, list_segments, read_rounds, settle
 from mltrack.sync.sending import Sender
@@ -64,9 +64,11 @@ def plan_push(
     else:
         ledger.forget_segments(remote.url, ledger.segment_names(remote.url))
     unsent = ledger.unsent(remote.url, run_ids)
-    needs = Needs()
-    for digest, _ in unsent.records:
-        run = from_dict(Run, json.loads(ledger.record(digest)))
+    needs, events = Needs(), ledger.environment_events()
+    adding = {run for digest, run in unsent.events if any(event_digest(one) == digest for one in events.get(run, ()))}
+    edited = [digest for run in sorted(adding) for digest in ledger.records_of(run)]
+    for digest in dict.fromkeys([*(digest for digest, _ in unsent.records), *edited]):
+        run = as_edited(ledger.record(digest), events)
         needs.add(digest, run, objects_of(run))
     needs.expand(store.get_bytes)
     sender = Sender(remote, store)

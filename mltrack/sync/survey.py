@@ -6,7 +6,6 @@ seen was there before it. Where anything cannot be read, the look ends with an e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING
 from mltrack.digest import from_raw, to_raw
 from mltrack.errors import Damaged, FormatTooNew
 from mltrack.ledger.shape import is_id
-from mltrack.records import Run, from_dict
+from mltrack.records import Run
 from mltrack.sync.check import reader
 from mltrack.sync.condemned import Condemned, condemned_packs_of
-from mltrack.sync.needs import MOST_NAMED, Needs, ObjectsOf, directories
+from mltrack.sync.needs import MOST_NAMED, Needs, ObjectsOf, as_edited, directories
 from mltrack.sync.packs import Catalogue
 from mltrack.sync.reading import LARGEST_HEAD, covered_by, gaps, read_all
 from mltrack.sync.segments import SegmentName
@@ -186,8 +185,9 @@ def needed_objects(
 def runs_on(remote: Remote, ledger: Ledger, drop: Collection[str]) -> Iterator[Run]:
     """The records on the remote but those of runs whose data was let go."""
     let_go = set(drop) | ledger.dropped_ids()
+    events = ledger.environment_events(remote.url)
     for digest in ledger.record_digests_on(remote.url):
-        run = from_dict(Run, json.loads(ledger.record(digest)))
+        run = as_edited(ledger.record(digest), events)
         if run.id not in let_go:
             yield run
 

@@ -6,20 +6,19 @@ at whatever write a push was interrupted. A machine writes below its own replica
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mltrack.errors import Damaged, FormatTooNew, MltrackError, RemoteError, StorageError
+from mltrack.ledger.events import event_digest
 from mltrack.ledger.segments import Held, Unsent
 from mltrack.nouns import noun
 from mltrack.progress import Progress
-from mltrack.records import Run, from_dict
 from mltrack.sync.fetch import fetch, fetch_objects
 from mltrack.sync.merging import GRACE_S, merge_indexes, merge_segments, remove_replaced, remove_replaced_indexes
-from mltrack.sync.needs import MOST_NAMED, Needs, ObjectsOf, data_missing
+from mltrack.sync.needs import MOST_NAMED, Needs, ObjectsOf, as_edited, data_missing
 from mltrack.sync.reading import LARGEST_HEAD, list_segments, newest, read_all, settle
 from mltrack.sync.remote import Remote
 from mltrack.sync.segments import (
@@ -122,7 +121,8 @@ def send(road: Road, run_ids: Sequence[str] | None) -> Transfer:
     mine = {name: found for name, found in listed.items() if name.replica == ledger.replica}
     own = newest(mine, ledger.replica)
     unsent = ledger.unsent(road.key, run_ids)
-    needs = needs_of(road, list(dict.fromkeys([*(digest for digest, _ in unsent.records), *pending])))
+    records = list(dict.fromkeys([*(digest for digest, _ in unsent.records), *pending, *added_to(road, unsent)]))
+    needs = needs_of(road, records)
     sender = Sender(remote, road.store, road.progress)
     sender.prepare(needs.digests())
     sender.send()
@@ -130,11 +130,11 @@ def send(road: Road, run_ids: Sequence[str] | None) -> Transfer:
     sent = but(unsent, stopped)
     objects, already = sender.objects, sender.already
     # Whoever is interrupted between here and the look that follows looks with the next push.
-    ledger.note_unconfirmed(road.key, [digest for digest, _ in sent.records])
+    ledger.note_unconfirmed(road.key, [*(digest for digest, _ in sent.records), *added_to(road, sent)])
     own = publish(road, own, sent, set(mine))
     if own is not None and head != own.file:
         remote.write(f"heads/{own.replica}", own.file.encode() + b"\n")
-    if sent.records or pending:
+    if sent.records or pending or added_to(road, sent):
         hold_fast(sender)
         ledger.confirm(road.key)
     tidy(road, mine, sender)
@@ -143,6 +143,13 @@ def send(road: Road, run_ids: Sequence[str] | None) -> Transfer:
         raise data_missing(incomplete, left_out(remote, stopped, {need.run for need in incomplete}))
     requests = remote.requests - before
     return Transfer(len(sent.records), len(sent.events), objects, sender.bytes, requests, already)
+
+
+def added_to(road: Road, unsent: Unsent) -> list[str]:
+    """The records of runs that events about to be sent add objects to: these go first, and are looked for again."""
+    adding = {event for events in road.ledger.environment_events().values() for event in map(event_digest, events)}
+    runs = sorted({run for digest, run in unsent.events if digest in adding})
+    return [digest for run in runs for digest in road.ledger.records_of(run)]
 
 
 def but(unsent: Unsent, runs: set[str]) -> Unsent:
@@ -181,9 +188,9 @@ def tidy(road: Road, mine: Mapping[SegmentName, Listed], sender: Sender) -> None
 
 def needs_of(road: Road, records: Sequence[str]) -> Needs:
     """What the runs of these records need; manifests that only the remote has are fetched to be read."""
-    needs = Needs()
+    needs, events = Needs(), road.ledger.environment_events()
     for digest in records:
-        run = from_dict(Run, json.loads(road.ledger.record(digest)))
+        run = as_edited(road.ledger.record(digest), events)
         needs.add(digest, run, road.objects_of(run))
     needs.expand(road.store.get_bytes)
     if needs.unread:

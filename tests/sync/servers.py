@@ -337,20 +337,23 @@ SERVERS: dict[str, Callable[[Path], Any]] = {
 
 
 @contextmanager
-def shared(name: str, base: Path) -> Iterator[State]:
-    """The server of that name, which the first user starts, below a directory that all users have in common."""
+def shared(name: str, base: Path, module: str = "tests.sync.servers") -> Iterator[State]:
+    """The server of that name, which the first user starts, below a directory that all users have in common.
+
+    `module`, run as a program, is its keeper.
+    """
     folder = base / f"server-{name}"
     folder.mkdir(exist_ok=True)
     with (folder / "users").open("ab") as users, (folder / "start").open("ab") as start:
         fcntl.flock(start, fcntl.LOCK_EX)
         fcntl.flock(users, fcntl.LOCK_SH)  # waits for a keeper that is just stopping
         if not (folder / "state.json").exists():
-            spawn_keeper(name, folder)
+            spawn_keeper(name, folder, module)
         fcntl.flock(start, fcntl.LOCK_UN)
         yield json.loads((folder / "state.json").read_text())
 
 
-def spawn_keeper(name: str, folder: Path) -> None:
+def spawn_keeper(name: str, folder: Path, module: str) -> None:
     """Start a keeper that belongs to no worker, and wait until its server is ready."""
     spawn = (
         "import os, subprocess, sys\n"
@@ -359,7 +362,7 @@ def spawn_keeper(name: str, folder: Path) -> None:
         "print(made.pid, flush=True)\n"
         "os._exit(0)\n"
     )
-    command = [sys.executable, "-m", "tests.sync.servers", name, str(folder)]
+    command = [sys.executable, "-m", module, name, str(folder)]
     started = [sys.executable, "-c", spawn, str(folder / "keeper.log"), *command]
     environment = {**os.environ, "MLTRACK_TESTS_CACHE": str(CACHE)}
     done = subprocess.run(started, cwd=ROOT, env=environment, check=True, capture_output=True)

@@ -116,6 +116,15 @@ class Machines(RuleBasedStateMachine):
             if kind == "name":  # whatever clocks say elsewhere, and however far this one was set back
                 assert town.ledger.get(run).name == value
 
+    @rule(who=WHO, which=WHO, shared=st.booleans())
+    def keep_later(self, who: int, which: int, shared: bool) -> None:
+        town = self.town(who)
+        ids = sorted(town.ledger.ids())
+        if ids:
+            self.number += 1
+            data = b"a wheel that many have" if shared else str(self.number).encode() * 300
+            town.add_wheels(ids[which % len(ids)], {"x.whl": data})
+
     @rule(who=WHO)
     def push(self, who: int) -> None:
         self.do_push(self.town(who))

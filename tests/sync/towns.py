@@ -15,9 +15,10 @@ from mltrack.sync.transfer import Transfer, pull, push
 
 
 def objects_of(run: Run) -> Sequence[str]:
-    """As the operations do it: code, data that was kept, artifacts."""
+    """As the operations do it: code, data that was kept, artifacts, what was kept for the environment later."""
     found = [
         *run.code.packs,
+        *run.environment_kept.values(),
         *(i.digest for i in run.inputs if i.kept and i.digest),
         *(a.digest for a in run.artifacts),
     ]
@@ -74,6 +75,17 @@ class Town:
         }  # fmt: skip
         run = Run(**{**values, **changes})  # type: ignore[arg-type]
         return self.ledger.seal(run)
+
+    def add_wheels(self, run_id: str, files: dict[str, bytes]) -> str:
+        """Keep files for a run's environment later, as `push --wheels` does; the digest of their manifest."""
+        entries = [
+            ManifestEntry(os.fsencode(name), "file", len(data), self.store.put_bytes(data))
+            for name, data in files.items()
+        ]
+        digest = self.store.put_bytes(encode_manifest(entries))
+        self.store.flush()
+        self.ledger.add_event("environment", run_id, {"wheels": digest})
+        return digest
 
     def whole(self, run_id: str) -> bool:
         """Is everything that the run needs in this store, and is it what its digest says?"""
