@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.digest import PREFIX, digest_json, hasher
-from mltrack.environments import Found, Rebuilt
+from mltrack.environments import Found, Package, Rebuilt
 from mltrack.environments.command import DEPTH, unwrap
-from mltrack.environments.interpreter import default_interpreter, locate, shebang
+from mltrack.environments.interpreter import locate, shebang
+from mltrack.environments.libraries import of_machine
 from mltrack.errors import Damaged, EnvironmentFailed
 from mltrack.nouns import noun
 from mltrack.patterns import lazy
@@ -23,7 +24,7 @@ from mltrack.records import Environment, Warning
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mltrack.environments import RebuildRequest, Request
+    from mltrack.environments import RebuildRequest, Recorded, Request
 
 NAME = "system"
 
@@ -52,8 +53,7 @@ def capture(request: Request) -> Found:
     programs = see_programs(request.argv, request.cwd, request.variables, project)
     identity = {"kind": NAME, "programs": [[program.name, program.digest] for program in programs]}
     lock = "".join(f"{line}\n" for line in [TITLE, *map(line_of, programs)])
-    warnings = (python_warning(),) if is_venv_active(request) else ()
-    return Found(Environment(digest=digest_json(identity), kind=NAME), lock.encode(), warnings)
+    return Found(Environment(digest=digest_json(identity), kind=NAME, libraries=of_machine()), lock.encode())
 
 
 def rebuild(request: RebuildRequest) -> Rebuilt:
@@ -62,9 +62,10 @@ def rebuild(request: RebuildRequest) -> Rebuilt:
     Raises EnvironmentFailed if its program is not here.
     """
     cwd = request.workspace / request.cwd
-    recorded = {program.name: program for program in read_programs(request.lock or b"")}
+    recorded = {program.name: program for program in read_programs(request.recorded.lock or b"")}
     here = {
-        program.name: program for program in see_programs(request.command, cwd, request.variables, request.workspace)
+        program.name: program
+        for program in see_programs(request.command, cwd, request.recorded.variables, request.workspace)
     }
     missing = [name for name in recorded if name not in here]
     if missing:
@@ -75,6 +76,16 @@ def rebuild(request: RebuildRequest) -> Rebuilt:
     told = [f"{name} ({compare(recorded.get(name), program)})" for name, program in here.items()]
     message = f"The environment is this machine's: {', '.join(told) or 'its programs'}."
     return Rebuilt(request.command, {}, None, (Warning("environment", message),))
+
+
+def packages(recorded: Recorded) -> tuple[Package, ...]:
+    """The programs of the lock, each by its digest; none of them is kept. Raises Damaged."""
+    problem = "only its digest is recorded"
+    found = {program.name: program for program in read_programs(recorded.lock or b"")}
+    return tuple(
+        Package(name, one.digest[:13], "program", size_bytes=one.size_bytes, problem=problem, identity=one.digest)
+        for name, one in sorted(found.items())
+    )
 
 
 def see_programs(words: tuple[str, ...], cwd: Path, variables: Mapping[str, str], project: Path) -> list[Program]:
@@ -128,17 +139,3 @@ def compare(then: Program | None, now: Program) -> str:
     if then is None:
         return "not recorded"
     return "the same bytes" if then.digest == now.digest else "other bytes than those of the run"
-
-
-def is_venv_active(request: Request) -> bool:
-    """Would `python` in this command's children be one of a virtual environment?"""
-    found = default_interpreter(request.cwd, request.variables)
-    return found is not None and (Path(found.start[0]).parent.parent / "pyvenv.cfg").is_file()
-
-
-def python_warning() -> Warning:
-    return Warning(
-        "environment",
-        "A virtual environment is active, but the command is not Python as far as one can see, so that its packages "
-        "are not recorded. If the command starts Python, say `--env python`.",
-    )

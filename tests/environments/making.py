@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from uv import find_uv_bin
 
-from mltrack.environments import Found, RebuildRequest, Request, python
+from mltrack.environments import Found, RebuildRequest, Recorded, Request, python
 
 UV = os.fspath(find_uv_bin())
 
@@ -25,24 +27,43 @@ def uv(*words: str, cwd: Path | None = None, **variables: str) -> str:
     return done.stdout
 
 
-def wheel(directory: Path, name: str, version: str = "1.0", scripts: Mapping[str, str] | None = None) -> Path:
-    """A wheel with one module `<name>.py` that knows its VERSION, and console scripts: name -> function of it."""
+def wheel(
+    directory: Path,
+    name: str,
+    version: str = "1.0",
+    scripts: Mapping[str, str] | None = None,
+    requires: Sequence[str] = (),
+    code: str = "",
+) -> Path:
+    """A wheel with one module `<name>.py` that knows its VERSION, and console scripts: name -> function of it.
+
+    The lines of `requires` stand in its metadata, `code` at the top of the module.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
-    module = f"VERSION = {version!r}\n\ndef main():\n    print({name!r}, VERSION)\n"
+    needed = "".join(f"Requires-Dist: {line}\n" for line in requires)
+    module = f"{code}\nVERSION = {version!r}\n\ndef main():\n    print({name!r}, VERSION)\n"
     points = "[console_scripts]\n" + "".join(f"{key} = {name}:{target}\n" for key, target in (scripts or {}).items())
     files = {
         f"{name}.py": module,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needed}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": points,
     }
-    files[f"{info}/RECORD"] = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
+    rows = [f"{file},{record_hash(text)},{len(text)}\n" for file, text in files.items()]
+    files[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"])
     with zipfile.ZipFile(path, "w") as archive:
         for file, text in files.items():
-            archive.writestr(file, text)
+            entry = zipfile.ZipInfo(file)  # without the time: two of them are the same bytes
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, text)
     return path
+
+
+def record_hash(text: str) -> str:
+    """The hash of a file as RECORD writes it."""
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
 
 def venv(place: Path, *requirements: str, wheels: Path | None = None, base: str = sys.executable) -> Path:
@@ -68,15 +89,15 @@ def variables(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def request(tmp_path: Path, *argv: object, **more: str) -> Request:
-    """A request for a command that is started in `tmp_path/project`."""
+def request(tmp_path: Path, *argv: object, may_ask: bool = False, **more: str) -> Request:
+    """A request for a command that is started in `tmp_path/project`. Nobody is asked for hashes unless told."""
     project = tmp_path / "project"
     project.mkdir(exist_ok=True)
-    return Request(tuple(map(str, argv)), project, variables(**more), tmp_path / "cache", project)
+    return Request(tuple(map(str, argv)), project, variables(**more), tmp_path / "cache", project, may_ask=may_ask)
 
 
-def capture(tmp_path: Path, *argv: object, **more: str) -> Found:
-    return python.capture(request(tmp_path, *argv, **more))
+def capture(tmp_path: Path, *argv: object, may_ask: bool = False, **more: str) -> Found:
+    return python.capture(request(tmp_path, *argv, may_ask=may_ask, **more))
 
 
 def rebuild_request(found: Found, tmp_path: Path, *command: object, **more: str) -> RebuildRequest:
@@ -84,5 +105,5 @@ def rebuild_request(found: Found, tmp_path: Path, *command: object, **more: str)
     workspace = tmp_path / "workspace"
     workspace.mkdir(exist_ok=True)
     place = tmp_path / "built" / "env"
-    words = tuple(map(str, command))
-    return RebuildRequest(found.environment, found.lock, words, workspace, place, variables(**more))
+    recorded = Recorded(found.environment, found.lock, variables(**more), tmp_path / "cache")
+    return RebuildRequest(recorded, tuple(map(str, command)), workspace, place)

@@ -3,8 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mltrack.environments.command import interpreter_flags, is_python, unwrap
+from mltrack.environments.interpreter import find_interpreter
 
 HERE = Path("/project")
 
@@ -18,6 +21,10 @@ PLAIN = [
     ("timeout --signal=KILL 10 python x.py", "python x.py", "timeout --signal=KILL 10"),
     ("taskset -c 0-3 python x.py", "python x.py", "taskset -c 0-3"),
     ("stdbuf -oL env A=1 torchrun x.py", "torchrun x.py", "stdbuf -oL env A=1"),
+    ("mpirun -np 4 --mca btl tcp -x A python x.py", "python x.py", "mpirun -np 4 --mca btl tcp -x A"),
+    ("mpiexec -n 2 -genv A 1 python x.py", "python x.py", "mpiexec -n 2 -genv A 1"),
+    ("srun -n 4 --gres=gpu:1 -c 2 python x.py", "python x.py", "srun -n 4 --gres=gpu:1 -c 2"),
+    ("flock -w 5 /tmp/lock python x.py", "python x.py", "flock -w 5 /tmp/lock"),
     ("nice", "nice", ""),
     ("env A=1", "env A=1", ""),
     ("bash -c true", "bash -c true", ""),
@@ -27,15 +34,33 @@ LAUNCHED = [
     # command, what starts in the end, the words that start another command in the same environment
     ("uv run train.py --lr 1", "python train.py --lr 1", "uv run"),
     ("uv run python -m train", "python -m train", "uv run"),
-    ("uv --offline run --extra gpu --with x torchrun t.py", "torchrun t.py", "uv run --offline --extra gpu --with x"),
+    ("uv --offline run --extra gpu --with x torchrun t.py", "torchrun t.py", "uv --offline run --extra gpu --with x"),
     ("uv run -m train --lr 1", "python -m train --lr 1", "uv run"),
     ("uv run --script train", "python train", "uv run"),
     ("uv run --frozen -- pytest -x", "pytest -x", "uv run --frozen"),
     ("poetry run python x.py", "python x.py", "poetry run"),
-    ("poetry -C sub run python x.py", "python x.py", "poetry run -C sub"),
+    ("poetry -C sub run python x.py", "python x.py", "poetry -C sub run"),
     ("conda run -n ml --no-capture-output python x.py", "python x.py", "conda run -n ml --no-capture-output"),
     ("env A=1 /opt/uv run x.py", "python x.py", "/opt/uv run"),
     ("nice uv run nice python x.py", "python x.py", "uv run"),
+    ("uvx ruff check .", "ruff check .", "uvx --from ruff"),
+    ("uvx --with x ruff@0.6 check", "ruff check", "uvx --with x --from ruff@0.6"),
+    ("uvx --from black==24 blackd", "blackd", "uvx --from black==24"),
+    ("uvx python x.py", "python x.py", "uvx"),
+    ("uvx python@3.12 x.py", "python x.py", "uvx -p 3.12"),
+    ("uv tool run ruff check", "ruff check", "uv tool run --from ruff"),
+    ("uv --offline tool run --from a b c", "b c", "uv --offline tool run --from a"),
+    ("uv run tool run", "tool run", "uv run"),
+    ("hatch run python x.py", "python x.py", "hatch run"),
+    ("hatch run test:pytest -x", "pytest -x", "hatch -e test run"),
+    ("hatch -e test run pytest -x", "pytest -x", "hatch -e test run"),
+    ("pdm run -p sub python x.py", "python x.py", "pdm run -p sub"),
+    ("pipenv run python x.py", "python x.py", "pipenv run"),
+    ("pipx run black x.py", "black x.py", "pipx run --spec black"),
+    ("pipx run --spec black==24 blackd x", "blackd x", "pipx run --spec black==24"),
+    ("pipx run black[jupyter]==24 x", "black x", "pipx run --spec black[jupyter]==24"),
+    ("pipx run x.py -a", "python x.py -a", "pipx run"),
+    ("mpirun -n 4 uv run x.py", "python x.py", "uv run"),
 ]
 
 
@@ -52,7 +77,23 @@ def test_launchers_are_told_from_what_they_start(text: str, inner: str, words: s
     assert (" ".join(command.argv), " ".join(command.launcher.words())) == (inner, words)
 
 
-@pytest.mark.parametrize("text", ["uv sync", "uv pip list", "poetry install", "uv", "conda", "poetry run", "uv run"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "uv sync",
+        "uv pip list",
+        "uv tool list",
+        "uvx",
+        "uvx --version",
+        "hatch env show",
+        "pipx list",
+        "poetry install",
+        "uv",
+        "conda",
+        "poetry run",
+        "uv run",
+    ],
+)
 def test_a_launcher_that_starts_nothing_is_a_command_like_any_other(text: str) -> None:
     command = unwrap(tuple(text.split()), HERE, {})
     assert command.launcher is None
@@ -73,6 +114,21 @@ def test_env_changes_the_variables_and_directory_that_the_program_sees() -> None
 )
 def test_env_splits_its_string(words: tuple[str, ...]) -> None:
     assert unwrap(words, HERE, {}).argv == ("python", "-u", "a b", "x")
+
+
+WORDS = [
+    "uv", "uvx", "run", "tool", "hatch", "pipx", "mpirun", "env", "nice", "python", "x.py", "-m", "-n", "--", "-", "",
+    "--from", "--spec", "a:b", ":", "@", "a@1", "[x]", "-S", "A=1", "-e", "--mca", "papermill", "\udcff", "sh", "-c",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), max_size=8))
+def test_no_words_raise_and_none_is_invented(words: list[str]) -> None:
+    command = unwrap(tuple(words), HERE, {})
+    if command.launcher is None and "-S" not in words:
+        assert (*command.kept, *command.argv) == tuple(words)
+    find_interpreter(tuple(words), HERE, {"PATH": "/nowhere"})
 
 
 def test_a_command_of_nothing_but_prefixes_ends() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mltrack.environments import Request, choose, python
-from mltrack.environments.interpreter import Interpreter, default_interpreter, find_interpreter
+from mltrack.environments.interpreter import Interpreter, ask, default_interpreter, find_interpreter
 from tests.environments.making import UV, request, uv, variables, venv, wheel
 
 
@@ -88,7 +88,7 @@ def test_a_console_script_of_a_relocatable_environment_belongs_to_it(tmp_path: P
 
 @pytest.mark.parametrize("argv", ["bash -c true", "./run.sh", "sh run.sh", "nowhere", "/nowhere/python", "./data"])
 def test_what_is_not_python_has_no_interpreter(tmp_path: Path, argv: str) -> None:
-    script(tmp_path / "run.sh", "#!/bin/sh\npython train.py\n")
+    script(tmp_path / "run.sh", "#!/bin/sh\n# python train.py\necho python train.py\n")
     (tmp_path / "data").write_text("#!/usr/bin/env python\n")  # not executable
     assert find(tmp_path, *argv.split()) is None
 
@@ -106,6 +106,12 @@ def test_pyenvs_shims_are_followed_to_the_version_in_force(tmp_path: Path, env: 
     assert started(tmp_path, "alpha", PATH=path_with(root / "shims")) == str(env)
     script(root / "bin" / "pyenv", "#!/bin/sh\nexit 127\n")
     assert find(tmp_path, "alpha", PATH=path_with(root / "shims")) is None
+
+
+def test_what_is_asked_is_no_process_of_the_run(tmp_path: Path) -> None:
+    program = script(tmp_path / "told", '#!/bin/sh\necho "run=$MLTRACK_RUN_DIR other=$OTHER"\n')
+    known = variables(MLTRACK_RUN_DIR=str(tmp_path), OTHER="1")
+    assert ask((str(program),), tmp_path, known) == "run= other=1"
 
 
 def test_the_default_is_what_a_shell_script_would_start(tmp_path: Path, env: Path) -> None:
@@ -185,25 +191,13 @@ def test_a_script_that_names_its_own_requirements_has_its_own_environment(tmp_pa
     assert captured(uv_project, tmp_path, "uv", "run", "own.py") == {"beta": "0.5"}
 
 
-def test_poetry_run_uses_the_environment_that_poetry_chose(tmp_path: Path, wheels: Path) -> None:
-    tool = tmp_path / "tool"
-    uv("venv", "--no-project", "--python", sys.executable, str(tool))
-    installed = subprocess.run(
-        [UV, "pip", "install", "--python", tool / "bin" / "python", "poetry"], capture_output=True, text=True
-    )
-    if installed.returncode:
-        pytest.skip("poetry cannot be installed: no package index")
+def test_a_projects_environment_that_poetry_is_asked_for(tmp_path: Path, wheels: Path) -> None:
     project = tmp_path / "project"
-    project.mkdir()
-    (project / "pyproject.toml").write_text(PYPROJECT.replace('dependencies = ["alpha==1.0"]\n', ""))
-    venv(project / ".venv", "alpha==2.0", wheels=wheels)
-    asked = Request(
-        ("poetry", "run", "python", "x.py"),
-        project,
-        variables(PATH=path_with(tool / "bin")),
-        tmp_path / "cache",
-        project,
+    made = venv(project / ".venv", "alpha==2.0", wheels=wheels)
+    tool = script(
+        tmp_path / "bin" / "poetry", f'#!/bin/sh\n[ "$*" = "env info --path" ] && echo {made.parent.parent}\n'
     )
+    asked = request(tmp_path, "poetry", "run", "python", "x.py", PATH=path_with(tool.parent))
     kind = choose(asked)
     assert kind.NAME == "python"
     assert kind.capture(asked).environment.packages == {"alpha": "2.0"}

@@ -38,6 +38,17 @@ def move(tmp_path: Path) -> Move:
         ("./train.sh", "./train.sh"),
         ("tools/python", "tools/python"),
         ("/usr/bin/env python x.py", "/usr/bin/env NEW/python x.py"),
+        ("mpirun -n 4 python x.py", "mpirun -n 4 NEW/python x.py"),
+        (
+            "/home/me/proj/.venv/bin/torchrun --no-python /home/me/proj/.venv/bin/python x",
+            "NEW/torchrun --no-python NEW/python x",
+        ),
+        ("make PYTHON=/home/me/proj/.venv/bin/python all", "make PYTHON=NEW/python all"),
+        (
+            "make PYTHON=/home/me/proj/.venv/bin/gone x=/usr/bin/python",
+            "make PYTHON=/home/me/proj/.venv/bin/gone x=/usr/bin/python",
+        ),
+        ("python x.py bin/python .venv/bin/python", "NEW/python x.py bin/python .venv/bin/python"),
     ],
 )
 def test_programs_of_the_old_environment_become_those_of_the_new(move: Move, command: str, expected: str) -> None:
@@ -59,6 +70,65 @@ def test_launchers_are_dropped_and_said(move: Move, command: str, expected: str,
     words, (warning,) = map_command(tuple(command.split()), move)
     assert " ".join(words) == expected.replace("NEW", str(move.new))
     assert (warning.kind, f"`{launched}`" in warning.message) == ("unwrapped", True)
+
+
+def test_programs_of_the_old_environment_in_a_shells_text_become_those_of_the_new(move: Move) -> None:
+    (move.new / "activate").write_text("")
+    text = ". .venv/bin/activate && python a.py; /home/me/proj/.venv/bin/torchrun ./.venv/bin/gone /usr/bin/python"
+    words, _ = map_command(("bash", "-c", text), move)
+    new = move.new
+    assert words[2] == f". {new}/activate && python a.py; {new}/torchrun ./.venv/bin/gone /usr/bin/python"
+
+
+def test_a_program_in_front_that_belonged_to_the_old_environment_becomes_that_of_the_new(move: Move) -> None:
+    (move.new / "mpirun").write_text("#!/bin/sh\n")
+    (move.new / "mpirun").chmod(0o755)
+    words, _ = map_command((f"{OLD}/mpirun", "-n", "2", "python", "x.py"), move)
+    assert words == (str(move.new / "mpirun"), "-n", "2", str(move.new / "python"), "x.py")
+
+
+PYPROJECT = """
+[tool.pdm.scripts]
+train = "python train.py --lr 1"
+again = {cmd = ["train", "--more"]}
+piped = {shell = "python train.py | tee x"}
+loop = "loop"
+[tool.hatch.envs.default.scripts]
+train = "python train.py {args}"
+two = ["a", "b; c"]
+[tool.hatch.envs.other.scripts]
+train = "python other.py"
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("pdm run train -x", "NEW/python train.py --lr 1 -x"),
+        ("pdm run again", "NEW/python train.py --lr 1 --more"),
+        ("pdm run piped", "piped"),
+        ("pdm run loop", "loop"),
+        ("pdm run python x.py", "NEW/python x.py"),
+        ("hatch run train -x", "NEW/python train.py -x"),
+        ("hatch run other:train -x", "NEW/python other.py -x"),
+        ("uvx torchrun x.py", "NEW/torchrun x.py"),
+        ("pipx run torchrun x.py", "NEW/torchrun x.py"),
+        ("poetry run train", "train"),
+    ],
+)
+def test_names_that_only_the_launcher_knows_become_their_words(move: Move, command: str, expected: str) -> None:
+    (move.cwd / "pyproject.toml").write_text(PYPROJECT)
+    words, (warning,) = map_command(tuple(command.split()), move)
+    assert " ".join(words) == expected.replace("NEW", str(move.new))
+    assert warning.kind == "unwrapped"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[tool.pdm]\nscripts = 7", "[tool.pdm.scripts]\ntrain = 7", "not toml", "tool = 1"]
+)
+def test_a_strange_project_names_no_scripts(move: Move, text: str) -> None:
+    (move.cwd / "pyproject.toml").write_text(text)
+    assert map_command(("pdm", "run", "train"), move)[0] == ("train",)
 
 
 def script(move: Move, first: str) -> None:

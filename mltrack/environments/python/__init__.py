@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mltrack.environments import Found
 from mltrack.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
-    from mltrack.environments import RebuildRequest, Rebuilt, Request
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mltrack.environments import Finding, Gathered, Package, RebuildRequest, Rebuilt, Recorded, Request
     from mltrack.environments.interpreter import Interpreter
-    from mltrack.environments.python.distributions import Distribution, Installed
-    from mltrack.records import Warning
 
 NAME = "python"
 
-SHOWN = 8
-"""Names in one warning; more are counted."""
+FORMATS = ("pylock", "requirements", "conda", "dockerfile")
+
+CARRIES = ("wheels",)
 
 
 def applies(request: Request) -> bool:
@@ -29,23 +32,14 @@ def applies(request: Request) -> bool:
 def capture(request: Request) -> Found:
     """Describe the interpreter of the command and what is installed for it; where the command itself is not Python
     (a shell script that starts it), the `python` on its PATH. Raises EnvironmentFailed if there is none."""
-    from mltrack.environments.python.distributions import read_answer
-    from mltrack.environments.python.lock import Lock, write_lock
+    from mltrack.environments.python.capturing import capture_installed
     from mltrack.environments.python.probe import probe
-    from mltrack.records import Environment
+    from mltrack.records import Warning
 
     interpreter = get_interpreter(request)
-    answer = probe(interpreter, request.cache)
-    installed = read_answer(answer, request.project or request.cwd)
-    environment = Environment(
-        digest=digest_of(answer, installed.distributions),
-        kind=NAME,
-        python=answer["version"],
-        interpreter=answer["executable"],
-        packages={found.name: found.version for found in installed.distributions},
-    )
-    lock = write_lock(Lock(answer["version"], answer["implementation"], installed.distributions))
-    return Found(environment, lock, warnings_of(answer, installed), installed.local_sources, interpreter.settled)
+    found = capture_installed(probe(interpreter, request.cache), request)
+    remarks = tuple(Warning("environment", text) for text in interpreter.remarks)
+    return replace(found, settled=interpreter.settled, warnings=(*found.warnings, *remarks))
 
 
 def rebuild(request: RebuildRequest) -> Rebuilt:
@@ -53,6 +47,49 @@ def rebuild(request: RebuildRequest) -> Rebuilt:
     from mltrack.environments.python.venv import rebuild_python
 
     return rebuild_python(request)
+
+
+def check(recorded: Recorded) -> tuple[Finding, ...]:
+    """What is found of the interpreter and of each distribution, here and now. Raises EnvironmentFailed, Damaged."""
+    from mltrack.environments.python.checking import check_python
+
+    return check_python(recorded)
+
+
+def packages(recorded: Recorded) -> tuple[Package, ...]:
+    """What the lock tells of each distribution. Raises Damaged."""
+    from mltrack.environments.python.listing import packages_of
+    from mltrack.environments.python.lock import read_lock
+
+    return packages_of(read_lock(recorded.lock or b""))
+
+
+def export(recorded: Recorded, format: str) -> str:
+    """The lock as a text for other programs. Raises EnvironmentFailed if there is none, Damaged."""
+    from mltrack.environments.python.exporting import export_lock
+
+    return export_lock(recorded, format)
+
+
+def companions(recorded: Recorded, format: str) -> Mapping[str, bytes | Path]:
+    """The files that an export names by relative path."""
+    from mltrack.environments.python.exporting import companions_of
+
+    return companions_of(recorded, format)
+
+
+def gather(recorded: Recorded, what: str, scratch: Path) -> Gathered:
+    """All wheels. Raises EnvironmentFailed, Damaged."""
+    from mltrack.environments.python.gathering import gather_wheels
+
+    return gather_wheels(recorded, scratch)
+
+
+def complete(recorded: Recorded, project: Path) -> Gathered:
+    """The lock with the hashes that it lacks. Raises EnvironmentFailed, Damaged."""
+    from mltrack.environments.python.gathering import complete_hashes
+
+    return complete_hashes(recorded, project)
 
 
 def get_interpreter(request: Request) -> Interpreter:
@@ -67,58 +104,3 @@ def get_interpreter(request: Request) -> Interpreter:
             "Leave the environment's kind to `auto`, or activate the virtual environment first.",
         )
     return found
-
-
-def digest_of(answer: dict[str, Any], distributions: tuple[Distribution, ...]) -> str:
-    """The digest of an environment: equal on two machines and in two directories if the same things are installed."""
-    from mltrack.digest import digest_json
-
-    return digest_json(
-        {
-            "kind": NAME,
-            "python": answer["version"],
-            "implementation": answer["implementation"],
-            "packages": {found.name: identity(found) for found in distributions},
-        }
-    )
-
-
-def identity(found: Distribution) -> Any:
-    """What of a distribution counts. The project's own code is known by its tree, not by a version it gave itself."""
-    if found.source == "project":
-        return {"project": found.place, "editable": found.is_editable}
-    if found.source in ("url", "vcs"):
-        return [found.version, found.url]
-    if found.source == "file":
-        return [found.version, found.sha256 or "file"]
-    return [found.version, "local"] if found.source in ("outside", "path") else found.version
-
-
-def warnings_of(answer: dict[str, Any], installed: Installed) -> tuple[Warning, ...]:
-    """What the reader of the run must know, and what a rebuilt environment would lack."""
-    from mltrack.records import Warning
-
-    by_source: dict[str, list[str]] = {}
-    for found in installed.distributions:
-        by_source.setdefault(found.source, []).append(found.name)
-    told = (
-        (by_source.get("outside"), "Installed from a directory outside of the project, whose content is not recorded"),
-        (by_source.get("file"), "Installed from a local file, which no package index is known to have"),
-        (by_source.get("path"), "Found on PYTHONPATH without being installed; a rebuilt environment lacks it"),
-        (installed.nameless, "Installed without readable metadata, so that name or version is a guess"),
-        (
-            installed.doubled,
-            "There with two versions, as an interrupted installation leaves them; the newer one counts",
-        ),
-    )
-    warnings = [Warning("environment", f"{text}: {listed(list(names))}.") for names, text in told if names]
-    if answer["conda"]:
-        text = "This Python belongs to a conda environment; of its packages, only Python distributions are recorded."
-        warnings.append(Warning("environment", text))
-    return tuple(warnings)
-
-
-def listed(names: list[str]) -> str:
-    """`a, b, c and 4 more`."""
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

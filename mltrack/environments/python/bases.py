@@ -19,9 +19,11 @@ from mltrack.nouns import noun
 SECONDS = 20
 TELL = (
     "import sys; v = sys.version_info; "
-    "print('%d.%d.%d' % v[:3], v[3], v[4], sys.implementation.name, 't' in getattr(sys, 'abiflags', ''))"
+    "print('%d.%d.%d' % v[:3], v[3], v[4], sys.implementation.name, 'abi' + getattr(sys, 'abiflags', ''))"
 )
-TOLD = re.compile(r"(\d+\.\d+\.\d+) (\w+) (\d+) (\w+) (True|False)")
+TOLD = re.compile(r"(\d+\.\d+\.\d+) (\w+) (\d+) (\w+) abi(\w*)")
+VARIANTS = {"t": "+freethreaded", "d": "+debug"}
+"""Letters of the ABI flags -> builds that other builds' wheels do not fit."""
 LEVELS = {"alpha": "a", "beta": "b", "candidate": "rc"}
 USUAL = ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin", "/opt/conda/bin")
 """Where interpreters lie that PATH may not name."""
@@ -56,8 +58,10 @@ def find_base(wanted: Wanted, variables: Mapping[str, str], uv: str) -> Base:
     """
     near: list[Base] = []
     tried: set[Path] = set()
-    for path in candidates(wanted, variables, uv):
-        place = path.resolve()
+    for candidate in candidates(wanted, variables, uv):
+        place = candidate.resolve()
+        # A virtual environment may go tomorrow; what it was made of stays.
+        path = place if (candidate.parent.parent / "pyvenv.cfg").is_file() else candidate
         if place in tried or not is_executable(path):
             continue
         tried.add(place)
@@ -126,8 +130,8 @@ def ask_version(path: Path, implementation: str, variables: Mapping[str, str]) -
     found = TOLD.fullmatch(done.stdout.decode(errors="replace").strip())
     if done.returncode or found is None:
         return None
-    version, level, serial, name, is_free = found.groups()
-    if name + ("+freethreaded" if is_free == "True" else "") != implementation:
+    version, level, serial, name, flags = found.groups()
+    if name + "".join(text for letter, text in VARIANTS.items() if letter in flags) != implementation:
         return None
     return version + (f"{LEVELS[level]}{serial}" if level in LEVELS else "")
 

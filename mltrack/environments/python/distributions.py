@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,27 @@ NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 VERSION = r"[A-Za-z0-9][A-Za-z0-9.!+_-]*"
 """What may stand in a lock; anything else in metadata is damage or mischief."""
 
+SHOWN = 8
+"""Names in one warning; more are counted."""
+
 UNKNOWN = "unknown"
 """The version of a distribution whose metadata does not say."""
 
 
 @noun
+class File:
+    """A wheel or an sdist that an index has."""
+
+    name: str
+    sha256: str | None
+    url: str | None = None
+    """Without credentials."""
+    size_bytes: int | None = None
+
+
+@noun
 class Distribution:
-    """One installed distribution. `source` says where it can be had again:
+    """One installed distribution, and where it can be had again. `source` says of what kind that is:
 
     index (a package index, by version), url (an archive by its URL), vcs (a repository at a commit), file (a local
     archive that no index is known to have), project (a directory of the project), outside (a directory elsewhere),
@@ -49,6 +64,38 @@ class Distribution:
     place: str | None = None
     """For `project`: relative to the project's root."""
     is_editable: bool = False
+    index: str | None = None
+    """The URL of the index that has it, without credentials; None where nobody asked."""
+    wheels: tuple[File, ...] = ()
+    """What the index has of this version, for every platform."""
+    sdist: File | None = None
+    hashes: tuple[str, ...] = ()
+    """sha256 of files whose names nobody told, from a requirements file of the project."""
+    stored: str | None = None
+    """The file name of a wheel in the environment's tree `wheels`."""
+    tree: str | None = None
+    """For `outside`: the name of its directory in the environment's tree `sources`."""
+    installed: str | None = None
+    """A digest of its files as RECORD lists them, without what differs from directory to directory: two installations
+    of one wheel have the same. None where there is no RECORD, and for editable ones."""
+    tags: tuple[str, ...] = ()
+    """Of the wheel that was installed: `cp311-cp311-manylinux_2_17_x86_64`."""
+    requires: tuple[str, ...] = ()
+    """Names of the distributions that it needs, whatever the circumstances."""
+
+    @property
+    def is_locked(self) -> bool:
+        """Is it certain to be had again bit for bit: by a hash, a commit, or because its content is kept?"""
+        if self.source == "index":
+            return bool(self.stored or self.hashes or any(file.sha256 for file in self.files))
+        if self.source in ("url", "file"):
+            return bool(self.stored or self.sha256)
+        return self.source in ("vcs", "project") or (self.source == "outside" and self.tree is not None)
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Everything that the index has of it."""
+        return (*self.wheels, *((self.sdist,) if self.sdist else ()))
 
 
 @noun
@@ -56,7 +103,8 @@ class Installed:
     """The distributions of one interpreter, sorted by name, and what is strange about them."""
 
     distributions: tuple[Distribution, ...]
-    local_sources: tuple[str, ...]
+    local_sources: Mapping[str, str]
+    """Name -> the directory of this machine that it is installed from."""
     nameless: tuple[str, ...]
     """Directories that should describe a distribution and do not."""
     doubled: tuple[str, ...]
@@ -72,6 +120,17 @@ class Context:
     """Directories that `setup.py develop` put on the path."""
     homely: frozenset[str]
     """Directories of the interpreter, its environment and the user; what lies elsewhere was not installed."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b, c and 4 more`."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def by_name(found: Distribution) -> str:
+    """What distributions are sorted by."""
+    return found.name
 
 
 def normalise(name: str) -> str:
@@ -97,10 +156,10 @@ def read_answer(answer: Mapping[str, Any], project: Path) -> Installed:
             chosen[name] = found
     chosen.pop(OURS, None)
     context = Context(project, frozenset(answer["linked"]), homely_places(answer))
-    sources = {source for found in chosen.values() if (source := local_source(found, context.linked))}
+    sources = {name: source for name, found in chosen.items() if (source := local_source(found, context.linked))}
     return Installed(
         tuple(describe(name, found, context) for name, found in sorted(chosen.items())),
-        tuple(sorted(sources)),
+        dict(sorted(sources.items())),
         tuple(name for name in nameless if name != OURS),
         tuple(sorted(doubled - {OURS})),
     )
@@ -131,8 +190,19 @@ def homely_places(answer: Mapping[str, Any]) -> frozenset[str]:
 
 def describe(name: str, found: Mapping[str, Any], context: Context) -> Distribution:
     """One distribution of a probe's answer."""
-    version, direct = found["version"] or UNKNOWN, found["direct_url"]
-    version = version if re.fullmatch(VERSION, version) else UNKNOWN
+    version = found["version"] or UNKNOWN
+    place = placed(name, version if re.fullmatch(VERSION, version) else UNKNOWN, found, context)
+    return replace(
+        place,
+        installed=None if place.is_editable else found.get("installed"),
+        tags=tuple(sorted(found.get("tags", ()))),
+        requires=tuple(sorted({normalise(text) for text in found.get("requires", ())})),
+    )
+
+
+def placed(name: str, version: str, found: Mapping[str, Any], context: Context) -> Distribution:
+    """Where a distribution came from."""
+    direct = found["direct_url"]
     directory = local_source(found, context.linked)
     if directory is not None:
         place = place_within(directory, context.project)
@@ -192,6 +262,11 @@ def without_credentials(url: str) -> str:
     if SECRET_QUERY.search(query):
         query = urlencode([item for item in parse_qsl(query) if not SECRET_QUERY.search(item[0])])
     return quote(urlunsplit((parts.scheme, netloc, parts.path, query, "")), safe="%/:=&?~#+!,;'@()*[]")
+
+
+def index_url(url: str) -> str:
+    """The URL of an index, written one way: without credentials and without a slash at its end."""
+    return without_credentials(url).rstrip("/")
 
 
 def file_path(url: str) -> str:

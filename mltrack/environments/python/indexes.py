@@ -25,6 +25,16 @@ MEANT_ELSEWHERE = frozenset(
         "UV_EXCLUDE",
         "UV_EXCLUDE_NEWER",
         "UV_REQUIRE_HASHES",
+        "UV_NO_VERIFY_HASHES",
+        "UV_NO_BUILD",
+        "UV_NO_BUILD_PACKAGE",
+        "UV_NO_BINARY",
+        "UV_NO_BINARY_PACKAGE",
+        "UV_NO_BUILD_ISOLATION",
+        "UV_COMPILE_BYTECODE",
+        "UV_TORCH_BACKEND",
+        "UV_NO_EDITABLE",
+        "UV_NO_SOURCES",
         "UV_PROJECT_ENVIRONMENT",
         "UV_PROJECT",
         "UV_WORKING_DIRECTORY",
@@ -39,6 +49,11 @@ MEANT_ELSEWHERE = frozenset(
         "PYTHONINSPECT",
         "PYTHONSTARTUP",
         "__PYVENV_LAUNCHER__",
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
     )
 )
 """Variables that would send an installation elsewhere, or bend what a lock says."""
@@ -53,6 +68,9 @@ SETTINGS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "proxy": ("ALL_PROXY", ("HTTPS_PROXY", "https_proxy", "all_proxy"), " "),
 }
 """A setting of pip -> the variable that says it to uv, others that say the same, what stands between several values."""
+
+PYPI = "https://pypi.org/simple"
+"""The index that pip and uv ask where nothing is configured."""
 
 SPELLINGS = {"default-timeout": "timeout"}
 TRUE = ("1", "true", "yes", "on")
@@ -79,6 +97,48 @@ def installer_settings(variables: Mapping[str, str]) -> Settings:
         result.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     no_index = variables.get("UV_NO_INDEX") or settings.get("no-index", "")
     return Settings(result, ("--no-index",) if no_index.lower() in TRUE else ())
+
+
+def any_index(settings: Settings) -> Settings:
+    """Every index may have a version, not only the first one that knows the name. For what is pinned by hashes: there
+    it cannot be a stranger's."""
+    return Settings({**settings.variables, "UV_INDEX_STRATEGY": "unsafe-best-match"}, settings.options)
+
+
+def first_from(settings: Settings, index: str) -> Settings:
+    """Ask this index before those that are configured."""
+    others = settings.variables.get("UV_INDEX", "")
+    return any_index(Settings({**settings.variables, "UV_INDEX": f"{index} {others}".strip()}, settings.options))
+
+
+def is_configured(settings: Settings, index: str) -> bool:
+    """Is this index, whose URL is without credentials, asked anyway?"""
+    variables = settings.variables
+    words = [variables.get("UV_DEFAULT_INDEX") or variables.get("UV_INDEX_URL") or PYPI]
+    words += variables.get("UV_INDEX", "").split() + variables.get("UV_EXTRA_INDEX_URL", "").split()
+    return plain(index) in map(plain, words)
+
+
+def plain(index: str) -> str:
+    """The URL of an index without its name (`name=URL`), credentials and last slash."""
+    from mltrack.environments.python.distributions import without_credentials
+
+    name, _, url = index.partition("=")
+    return without_credentials(url if url and "://" not in name else index).rstrip("/")
+
+
+def only_from(directory: Path, settings: Settings) -> Settings:
+    """Ask no index at all: a directory of wheels has everything."""
+    meant = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX")
+    variables = {name: text for name, text in settings.variables.items() if name not in meant}
+    return Settings(variables, ("--no-index", "--offline", "--find-links", str(directory)))
+
+
+def beside(directory: Path, settings: Settings) -> Settings:
+    """Look in a directory of wheels too."""
+    places = [place for place in settings.variables.get("UV_FIND_LINKS", "").split(",") if place]
+    words = [word for place in (str(directory), *places) for word in ("--find-links", place)]
+    return Settings(settings.variables, (*settings.options, *words))
 
 
 def is_there(place: str) -> bool:

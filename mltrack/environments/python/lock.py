@@ -1,113 +1,232 @@
-"""The lock of a Python environment: a text that any installer reads, and that says where everything came from.
+"""The lock of a Python environment: `pylock.toml` (PEP 751), and in its table `tool.mltrack` what was installed.
 
-One line a distribution, sorted, in the format of requirements files; the project's own directories are written with
-`${PROJECT_ROOT}`, which pip and uv fill in. Distributions that cannot be had again by name stand in comments.
-A lock comes back from remotes, so reading it accepts what `write_lock` writes and nothing else: no option, no
-include, no other variable.
+`packages` says how each distribution is had again, for installers: hashes of all wheels and of the sdist, an index, a
+commit, a directory. It lists only what is certain. `tool.mltrack.packages` lists everything that was installed, with
+where it came from and the digest of its files. Directories are relative to the project's root.
+
+A lock comes back from remotes: reading it accepts names, versions, hashes and URLs in the form that `write_lock` gives
+them, and no absolute path.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
+from typing import Any
+from urllib.parse import quote, unquote
 
 from mltrack.environments.python import distributions
-from mltrack.environments.python.distributions import Distribution
+from mltrack.environments.python.distributions import Distribution, File, by_name
 from mltrack.errors import Damaged
 from mltrack.nouns import noun
-from mltrack.patterns import lazy
 
-TITLE = "# mltrack lock 1"
-ROOT = "${PROJECT_ROOT}"
-USE = "# Rebuild with: PROJECT_ROOT=DIRECTORY uv pip install --no-deps -r THIS_FILE"
+FORMAT = 1
+"""Of the table `tool.mltrack`; a changed meaning needs another number."""
 
-NAME = rf"(?P<name>{distributions.NAME})"
-VERSION = rf"(?P<version>{distributions.VERSION})"
-SHA = r"sha256=(?P<sha>[0-9a-f]{64})"
+WHEELS, SOURCES = "wheels", "sources"
+"""The trees that are kept with an environment, where the lock's relative paths point."""
 
-COMMENTED = {
-    "outside": "# from a directory outside of the project",
-    "path": "# from PYTHONPATH",
-    "system": "# from the operating system",
-    "conda": "# from conda",
-}
-"""Sources that no installer is sure to have again by name -> how their lines begin."""
+PYTHON = r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?"
+IMPLEMENTATION = r"[a-z]+(?:\+freethreaded)?"
+SHA256 = r"[0-9a-f]{64}"
+FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9._+!~-]*"
+URL = r"(?:https?|file)://[^\s$]+"
+REPOSITORY = r"(?:git|hg|bzr|svn)\+(?:https?|ssh|git)://[^\s$]+"
+"""`$` would be a variable to an installer."""
 
-LINES = {
-    "python": lazy(r"# python (?P<version>\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?) (?P<name>[a-z]+(?:\+freethreaded)?)"),
-    "editable": lazy(rf"-e {re.escape(ROOT)}(?P<place>/\S+)?  # {NAME}"),
-    "project": lazy(rf"{NAME} @ file://{re.escape(ROOT)}(?P<place>/\S+)?"),
-    "vcs": lazy(rf"{NAME} @ (?P<url>(?:git|hg|bzr|svn)\+(?:https?|ssh|git)://[^\s$]+)  # {VERSION}"),
-    "url": lazy(rf"{NAME} @ (?P<url>https?://[^\s$#]+)(?P<fragment>#[^\s$]+)?  # {VERSION}"),
-    "file": lazy(rf"{NAME}=={VERSION}  # from the local file (?P<url>[^\s/]+)(?: {SHA})?"),
-    "index": lazy(rf"{NAME}=={VERSION}"),
-    **{source: lazy(rf"{re.escape(start)}: {NAME}=={VERSION}") for source, start in COMMENTED.items()},
-}
+REQUIREMENT = r"[A-Za-z0-9][A-Za-z0-9 ._,<>=!~*+;'\"()\[\]-]*"
+"""Without `@`, `/` and `-` in front: no URL, no path, no option."""
+
+KINDS = ("index", "url", "vcs", "file", "project", "outside", "path", "system", "conda")
 
 
 @noun
 class Lock:
-    """A lock that was read."""
+    """A lock as it is written and read."""
 
     python: str
+    """`3.11.7`, or `3.14.0rc2`."""
     implementation: str
+    """`cpython`, `pypy`, `cpython+freethreaded`."""
     distributions: tuple[Distribution, ...]
+    platform: str = ""
+    """`linux-x86_64`: of the machine that it was made on."""
+    build: tuple[str, ...] = ()
+    """What must be had to build its directories, the project's and others: `setuptools>=68`."""
 
 
 def write_lock(lock: Lock) -> bytes:
     """The text of a lock: the same for the same distributions, on any machine and in any directory."""
-    lines = [line_of(found) for found in sorted(lock.distributions, key=lambda found: found.name)]
-    head = [TITLE, f"# python {lock.python} {lock.implementation}", USE]
-    return "".join(f"{line}\n" for line in [*head, *lines]).encode()
+    import tomli_w
+
+    found = sorted(lock.distributions, key=by_name)
+    minor = ".".join(lock.python.split(".")[:2])
+    document = {
+        "lock-version": "1.0",
+        "created-by": "mltrack",
+        "requires-python": f"=={minor}.*",
+        "packages": [package for one in found if (package := package_of(one)) is not None],
+        "tool": {
+            "mltrack": {
+                "format": FORMAT,
+                "python": lock.python,
+                "implementation": lock.implementation,
+                "platform": lock.platform,
+                "build": sorted(lock.build),
+                "packages": [installed_of(one) for one in found],
+            }
+        },
+    }
+    return tomli_w.dumps(document).encode()
 
 
-def line_of(distribution: Distribution) -> str:
-    """One distribution's line. A project's own version is left out: it follows the code, which is kept itself."""
-    from urllib.parse import quote
+def package_of(found: Distribution) -> dict[str, Any] | None:
+    """A distribution as the standard writes it; None where it is not certain what an installer would get."""
+    if not found.is_locked or (found.source == "index" and not found.files):
+        return None
+    how = {"index": of_index, "file": of_index, "url": of_archive, "vcs": of_vcs}.get(found.source, of_directory)
+    version = {} if found.source in ("project", "outside") else {"version": found.version}
+    return {"name": found.name, **version, **how(found)}
 
-    name, version, source = distribution.name, distribution.version, distribution.source
-    if source == "project":
-        place = "" if distribution.place == "." else f"/{quote(os.fsencode(distribution.place or ''))}"
-        return f"-e {ROOT}{place}  # {name}" if distribution.is_editable else f"{name} @ file://{ROOT}{place}"
-    if source in ("url", "vcs"):
-        url, _, below = (distribution.url or "").partition("#")
-        parts = [below] if below else []
-        parts += [f"sha256={distribution.sha256}"] if distribution.sha256 else []
-        return f"{name} @ {url}{'#' if parts else ''}{'&'.join(parts)}  # {version}"
-    if source == "file":
-        sha = f" sha256={distribution.sha256}" if distribution.sha256 else ""
-        return f"{name}=={version}  # from the local file {quote(distribution.url or 'unknown')}{sha}"
-    if source in COMMENTED:
-        return f"{COMMENTED[source]}: {name}=={version}"
-    return f"{name}=={version}"
+
+def of_index(found: Distribution) -> dict[str, Any]:
+    table: dict[str, Any] = {"index": found.index} if found.index else {}
+    if found.sdist is not None and found.sdist.sha256:
+        table["sdist"] = file_table(found.sdist)
+    wheels = [file_table(file) for file in found.wheels if file.sha256]
+    return {**table, "wheels": wheels} if wheels else table
+
+
+def file_table(file: File) -> dict[str, Any]:
+    table: dict[str, Any] = {"name": file.name}
+    table |= {"url": file.url} if file.url else {"path": f"{WHEELS}/{file.name}"}
+    table |= {"size": file.size_bytes} if file.size_bytes is not None else {}
+    return {**table, "hashes": {"sha256": file.sha256}}
+
+
+def of_archive(found: Distribution) -> dict[str, Any]:
+    url, _, below = (found.url or "").partition("#subdirectory=")
+    if found.sha256 is None:
+        return of_index(found)
+    table: dict[str, Any] = {"url": url, "hashes": {"sha256": found.sha256}}
+    return {"archive": table | ({"subdirectory": unquote(below)} if below else {})}
+
+
+def of_vcs(found: Distribution) -> dict[str, Any]:
+    address, _, below = (found.url or "").partition("#subdirectory=")
+    url, _, commit = address.rpartition("@")
+    kind, _, url = url.partition("+")
+    table = {"type": kind, "url": url, "commit-id": commit}
+    return {"vcs": table | ({"subdirectory": unquote(below)} if below else {})}
+
+
+def of_directory(found: Distribution) -> dict[str, Any]:
+    path = found.place if found.source == "project" else f"{SOURCES}/{found.tree}"
+    return {"directory": {"path": printable(path or "."), "editable": found.is_editable}}
+
+
+def printable(path: str) -> str:
+    """A path as a lock says it: what is not plain ASCII in per cents, so that no byte is lost."""
+    return quote(os.fsencode(path), safe="/ !#&'()*+,;:=?@[]^_{}~-.")
+
+
+def installed_of(found: Distribution) -> dict[str, Any]:
+    """What was installed: everything that `package_of` cannot say. A project's own version follows its code."""
+    is_project = found.source == "project"
+    table: dict[str, Any] = {
+        "name": found.name,
+        "version": None if is_project else found.version,
+        "source": found.source,
+        "url": found.url,
+        "sha256": found.sha256,
+        "path": printable(found.place) if found.place is not None else None,
+        "editable": found.is_editable or None,
+        "hashes": list(found.hashes) or None,
+        "stored": found.stored,
+        "tree": found.tree,
+        "installed": None if is_project else found.installed,
+        "tags": list(found.tags) or None,
+        "requires": list(found.requires) or None,
+    }
+    return {key: value for key, value in table.items() if value is not None}
 
 
 def read_lock(text: bytes) -> Lock:
-    """The lock that `write_lock` wrote. Raises Damaged, naming the line, at anything else."""
-    lines = text.decode("utf-8", "replace").splitlines()
-    python = LINES["python"].fullmatch(lines[1]) if len(lines) > 1 else None
-    if python is None or lines[0] != TITLE:
-        raise Damaged("The lock of this environment is not one that mltrack wrote.", "Run `mltrack verify`.")
-    found = [read_line(line) for line in lines[2:] if line and line != USE]
-    return Lock(python["version"], python["name"], tuple(found))
+    """The lock that `write_lock` wrote. Raises Damaged, naming what is strange, at anything else."""
+    try:
+        document = load_toml(text.decode())
+        ours = document["tool"]["mltrack"]
+        if ours["format"] != FORMAT:
+            raise Damaged(f"The lock of this environment has format {ours['format']!r}.", "Upgrade mltrack.")
+        packages = {package["name"]: package for package in document["packages"]}
+        found = tuple(read_distribution(table, packages.get(table["name"], {})) for table in ours["packages"])
+        python, implementation = ours["python"], ours["implementation"]
+        return Lock(
+            checked(python, PYTHON),
+            checked(implementation, IMPLEMENTATION),
+            found,
+            checked(ours["platform"], r"[\w.-]*"),
+            tuple(checked(text, REQUIREMENT) for text in ours["build"]),
+        )
+    except (UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(
+            f"The lock of this environment is not one that mltrack wrote: {error}.", "Run `mltrack verify`."
+        ) from error
 
 
-def read_line(line: str) -> Distribution:
-    from urllib.parse import unquote
+def load_toml(text: str) -> dict[str, Any]:
+    """A TOML document. Raises ValueError."""
+    from importlib import import_module
 
-    for source, pattern in LINES.items():
-        match = pattern.fullmatch(line)
-        if match is None or source == "python":
-            continue
-        part = match.groupdict()
-        if source in ("editable", "project"):
-            place = os.fsdecode(unquote((part["place"] or "/.")[1:], errors="surrogateescape"))
-            return Distribution(part["name"], "", "project", None, None, place, source == "editable")
-        fragment = (part.get("fragment") or "#")[1:].split("&")
-        below = "".join(f"#{item}" for item in fragment if item.startswith("subdirectory="))
-        sha = next((item[len("sha256=") :] for item in fragment if item.startswith("sha256=")), part.get("sha"))
-        url = part.get("url")
-        if source == "file":
-            url = unquote(url or "")
-        return Distribution(part["name"], part["version"], source, url + below if url else None, sha)
-    raise Damaged(f"The lock of this environment has a strange line: {line[:200]!r}.", "Run `mltrack verify`.")
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    return dict(toml.loads(text))
+
+
+def checked(value: Any, pattern: str) -> str:
+    """The value, if it is text of this form. Raises ValueError."""
+    if not isinstance(value, str) or re.fullmatch(pattern, value) is None:
+        raise ValueError(f"strange text {str(value)[:200]!r}")
+    return value
+
+
+def optional(table: dict[str, Any], key: str, pattern: str) -> str | None:
+    return checked(table[key], pattern) if key in table else None
+
+
+def read_distribution(table: dict[str, Any], package: dict[str, Any]) -> Distribution:
+    """One distribution, from both of its tables. Raises ValueError, KeyError, TypeError."""
+    source = table["source"]
+    if source not in KINDS:
+        raise ValueError(f"strange source {str(source)[:80]!r}")
+    path = os.fsdecode(unquote(table["path"], errors="surrogateescape")) if "path" in table else None
+    sdist = read_file(package["sdist"]) if "sdist" in package else None
+    forms = {"url": URL, "vcs": REPOSITORY, "file": r"[^\n/]+"}
+    return Distribution(
+        name=checked(table["name"], distributions.NAME),
+        version="" if source == "project" else checked(table["version"], distributions.VERSION),
+        source=source,
+        url=optional(table, "url", forms.get(source, r"(?!)")),
+        sha256=optional(table, "sha256", SHA256),
+        place=path,
+        is_editable=table.get("editable", False) is True,
+        index=optional(package, "index", URL),
+        wheels=tuple(read_file(file) for file in package.get("wheels", ())),
+        sdist=sdist,
+        hashes=tuple(checked(sha256, SHA256) for sha256 in table.get("hashes", ())),
+        stored=optional(table, "stored", FILE_NAME + r"\.whl"),
+        tree=optional(table, "tree", distributions.NAME),
+        installed=optional(table, "installed", rf"sha256:{SHA256}"),
+        tags=tuple(checked(tag, r"[\w.]+-[\w.]+-[\w.]+") for tag in table.get("tags", ())),
+        requires=tuple(checked(name, distributions.NAME) for name in table.get("requires", ())),
+    )
+
+
+def read_file(table: dict[str, Any]) -> File:
+    size = table.get("size")
+    return File(
+        checked(table["name"], FILE_NAME),
+        checked(table["hashes"]["sha256"], SHA256),
+        optional(table, "url", URL),
+        size if isinstance(size, int) else None,
+    )

@@ -12,11 +12,11 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import digest_bytes, digest_json
+from mltrack.environments.answers import recall, remember
 from mltrack.environments.interpreter import head
 from mltrack.errors import EnvironmentFailed
 
@@ -31,9 +31,6 @@ MARK = b"MLTRACK-PROBE "
 SECONDS = 120
 RACY_NS = 2_000_000_000
 """An answer is not kept while something it came from is younger: a second change could leave the same time behind."""
-
-KEPT = 200
-"""Answers that are kept at most, each some 25 KB; the oldest go."""
 
 MATTER = (
     "PYTHONPATH",
@@ -71,8 +68,8 @@ def probe(interpreter: Interpreter, cache: Path) -> dict[str, Any]:
     key, own_checks = identify(interpreter, variables, source)
     path = cache / "probes" / f"{key}.json"
     kept = recall(path)
-    if kept is not None:
-        return kept
+    if kept is not None and all(look(place) == found for place, found in kept["checks"]):
+        return dict(kept)
     began_ns = time.time_ns()
     answer = run_probe(interpreter, variables, source)
     answer["checks"] += own_checks
@@ -152,37 +149,3 @@ def hint_for(words: list[str]) -> str:
 def is_racy(checks: list[list[Any]], began_ns: int) -> bool:
     """Has something changed so lately that another change might not show?"""
     return any(found is not None and found[0] > began_ns - RACY_NS for _, found in checks)
-
-
-def recall(path: Path) -> dict[str, Any] | None:
-    """The kept answer, if it is whole and nothing that it came from has changed."""
-    try:
-        digest, _, body = path.read_bytes().partition(b"\n")
-        if digest != digest_bytes(body).encode():
-            return None
-        answer: dict[str, Any] = json.loads(body)
-    except (OSError, ValueError):
-        return None
-    return answer if all(look(place) == found for place, found in answer["checks"]) else None
-
-
-def remember(path: Path, answer: dict[str, Any]) -> None:
-    """Keep an answer; a cache that cannot be written is no harm."""
-    body = json.dumps(answer).encode()
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(digest_bytes(body).encode() + b"\n" + body)
-        aside.replace(path)
-        drop_oldest(path.parent)
-    except OSError:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
-
-
-def drop_oldest(directory: Path) -> None:
-    """Keep the number of answers within `KEPT`."""
-    entries = [entry for entry in os.scandir(directory) if entry.name.endswith(".json")]
-    if len(entries) > KEPT:
-        for entry in sorted(entries, key=lambda entry: entry.stat().st_mtime_ns)[: len(entries) - KEPT]:
-            Path(entry.path).unlink(missing_ok=True)

@@ -1,240 +1,201 @@
-"""Builds a recorded Python environment again: a virtual environment in its final place, filled by uv.
+"""Builds a recorded Python environment again: a virtual environment of what its lock names, and nothing else.
 
-A virtual environment cannot be moved, so it is built where it will stay, under a lock, with a marker that says
-"complete" written last; one without that marker is built again. Installed is what the lock names and nothing else.
+What comes from indexes and archives is built aside once and shared by all projects (`cache.py`). An environment with
+directories in it, the project itself say, is a copy of that one by hard links, in a place of its own, with these added.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
-from mltrack.confine import inside
 from mltrack.digest import digest_bytes, digest_json
 from mltrack.environments import RebuildRequest, Rebuilt
 from mltrack.environments.mapping import Move, map_command
-from mltrack.environments.python import listed
+from mltrack.environments.python import cache
 from mltrack.environments.python.bases import Base, Wanted, find_base
-from mltrack.environments.python.distributions import Distribution
+from mltrack.environments.python.directories import identity_of, install_directories, of_directories
+from mltrack.environments.python.distributions import listed, normalise
 from mltrack.environments.python.indexes import Settings, installer_settings
-from mltrack.environments.python.lock import Lock, read_lock
+from mltrack.environments.python.installer import Uv, find_uv
+from mltrack.environments.python.installing import Installed, Task, create, install_pinned, stored_hashes
+from mltrack.environments.python.lock import WHEELS, Lock, read_lock
+from mltrack.environments.python.verifying import differing, mark_origins
 from mltrack.errors import EnvironmentFailed, StorageError
 from mltrack.nouns import noun
 from mltrack.records import Warning
 
-MARKER = "mltrack.json"
-INSTALL = ("pip", "install", "--no-deps", "--compile-bytecode")
-TRIED = ("system", "conda")
-"""Sources whose distributions are built by others than their authors: an index has most of them, and not all."""
-
-LAST_LINES = 15
-"""Of the installer's own output, shown when it fails."""
+if TYPE_CHECKING:
+    from mltrack.environments import Recorded
 
 
 @noun
 class Build:
     """What is built, where, with what."""
 
+    request: RebuildRequest
     lock: Lock
-    identity: str
-    """A digest of all that decides what the place will hold; a place with another one is built again."""
+    base: Base
+    uv: Uv
+    settings: Settings
+    shared: Path
+    """The place of what every project can share."""
     place: Path
+    """The place of the environment: the same, or where directories belong to it, one beside it."""
     root: Path
     """The tree that the project's own distributions are installed from."""
-    base: Base
-    uv: str
-    settings: Settings
-    workspace: Path
 
     @property
-    def python(self) -> Path:
-        return self.place / "bin" / "python"
+    def recorded(self) -> Recorded:
+        return self.request.recorded
 
 
 def rebuild_python(request: RebuildRequest) -> Rebuilt:
-    """Build the environment, or take the one that is there, and map the command into it. Raises EnvironmentFailed."""
-    build = plan_build(request)
+    """Build the environment, or take the one that is there, and map the command into it. It stays until this process
+    ends, at least. Raises EnvironmentFailed, StorageError."""
+    build, began = plan_build(request), time.time()
     try:
-        with locked(build.place):
-            marker = read_marker(build)
-            if marker is None:
-                clear(build.place)
-                left_out = make(build)
-                marker = {"identity": build.identity, "is_complete": True, "left_out": left_out}
-                write_marker(build.place, marker)
+        marker = cache.obtain(whole(build))
+        if marker["built_at"] < began:
+            build.recorded.tell(f"the environment is there already, in {build.place}")
+        else:
+            cache.tidy(build.recorded.cache)
     except OSError as error:
         raise StorageError(
             f"The environment cannot be built in {build.place}: {error.strerror or error}.",
-            "Make room or choose another cache directory, and try again.",
+            "Make room, or set XDG_CACHE_HOME to a directory that can be written.",
         ) from error
-    programs = build.python.parent
-    old = Path(request.environment.interpreter).parent if request.environment.interpreter else None
-    move = Move(old, programs, request.workspace / request.cwd, request.variables)
+    programs = build.place / "bin"
+    recorded = build.recorded
+    old = Path(recorded.environment.interpreter).parent if recorded.environment.interpreter else None
+    move = Move(old, programs, request.workspace / request.cwd, recorded.variables)
     argv, warnings = map_command(request.command, move)
-    path = os.pathsep.join([str(programs), *foreign_free(request.variables.get("PATH", os.defpath))])
+    path = os.pathsep.join([str(programs), *foreign_free(recorded.variables.get("PATH", os.defpath))])
     changes = {"PATH": path, "VIRTUAL_ENV": str(build.place), "PYTHONHOME": None, "__PYVENV_LAUNCHER__": None}
-    told = (*version_warning(build), *lacking(build.lock, marker["left_out"]), *warnings)
-    return Rebuilt(argv, changes, build.base.version, told)
+    told = tuple(Warning("environment", text) for text in marker["warnings"])
+    return Rebuilt(argv, changes, build.base.version, (*version_warning(build), *told, *warnings))
 
 
 def plan_build(request: RebuildRequest) -> Build:
     """Everything that can be known, and can fail, before a file is written."""
-    if request.lock is None:
+    recorded = request.recorded
+    if recorded.lock is None:
         raise EnvironmentFailed(
             "The run has no lock of its environment, so that it cannot be built again.",
             "It was not captured; see the run's warnings. Run the command in an environment of your own.",
         )
-    lock = read_lock(request.lock)
-    uv = find_uv(request.variables)
-    settings = installer_settings(request.variables)
-    wanted = Wanted(lock.python, lock.implementation, request.environment.interpreter)
-    base = find_base(wanted, settings.variables, uv)
+    lock = read_lock(recorded.lock)
+    program = find_uv(recorded.variables)
+    settings = installer_settings(recorded.variables)
+    wanted = Wanted(lock.python, lock.implementation, recorded.environment.interpreter)
+    base = find_base(wanted, settings.variables, program)
     root = (request.editable_root or request.workspace).absolute()
-    place = request.place.absolute()
-    has_project = any(found.source == "project" for found in lock.distributions)
-    if has_project:  # it points into one tree: another tree needs an environment of its own
-        place = place.with_name(f"{place.name}-{digest_bytes(os.fsencode(root))[3:15]}")
-    identity = digest_json(
-        {"lock": digest_bytes(request.lock), "python": base.version, "root": str(root) if has_project else None}
+    shared = request.place.absolute()
+    if base.version != lock.python:
+        shared = shared.with_name(f"{shared.name}-{base.version}")
+    place = shared
+    found = of_directories(lock)
+    if found:  # what points into one tree is of no use to another
+        tree = os.fsencode(root) if any(one.source == "project" for one in found) else b""
+        place = shared.with_name(f"{shared.name}-{digest_bytes(tree)[3:15]}")
+    log = place.with_name(f"{place.name}.log")
+    uv = Uv(program, settings.variables, request.workspace, log, place.with_name(f".{place.name}.uv"), recorded.tell)
+    return Build(request, lock, base, uv, settings, shared, place, root)
+
+
+def whole(build: Build) -> cache.Wanted:
+    """The environment that is asked for."""
+    if build.place == build.shared:
+        return pinned(build)
+    return cache.Wanted(
+        place=build.place,
+        identity=digest_json({**what(build), "directories": identity_of(build.lock, build.root)}),
+        make=lambda aside: copy_shared(build, aside),
+        finish=lambda place: add_directories(build, place),
+        tell=build.recorded.tell,
     )
-    return Build(lock, identity, place, root, base, uv, settings, request.workspace)
 
 
-def find_uv(variables: Mapping[str, str]) -> str:
-    """The uv that came with mltrack, else the one on PATH. Raises EnvironmentFailed if there is none."""
-    from mltrack.environments.interpreter import locate
+def pinned(build: Build) -> cache.Wanted:
+    """The part of it that is the same for every project."""
+    return cache.Wanted(
+        place=build.shared,
+        identity=digest_json(what(build)),
+        make=lambda aside: make_pinned(build, aside),
+        tell=build.recorded.tell,
+    )
 
+
+def what(build: Build) -> dict[str, Any]:
+    return {"lock": digest_bytes(build.recorded.lock or b""), "python": build.base.version}
+
+
+def make_pinned(build: Build, aside: Path) -> dict[str, Any]:
+    """Create an environment and install into it; the facts for its marker."""
+    tell = build.recorded.tell
+    tell(f"the interpreter is Python {build.base.version}, {build.base.path}")
+    task = task_of(build)
+    uv = build.uv
     try:
-        from uv import find_uv_bin
-
-        return os.fspath(find_uv_bin())
-    except (ImportError, FileNotFoundError):
-        found = locate("uv", Path.cwd(), variables)
-    if found is None:
-        raise EnvironmentFailed("uv, which builds environments, is not here.", "Install it with `pip install uv`.")
-    return str(found)
-
-
-@contextmanager
-def locked(place: Path) -> Iterator[None]:
-    """Nobody else builds in this place meanwhile; the lock goes with the process."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_name(f".{place.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        create(uv, build.base.path, aside)
+        done = install_pinned(task, aside)
+    finally:
+        cache.remove(uv.scratch)
+    mark_origins(aside, build.lock, done.stored)
+    sentences = warnings_of(build, aside, done)
+    many = len(build.lock.distributions) - len(done.left_out) - len(of_directories(build.lock))
+    if done.where:
+        source = f", {len(done.built)} of them from source ({listed(list(done.built))})" if done.built else ""
+        tell(f"installed {many} distribution{'s' if many > 1 else ''}{source}, from {done.where}")
+    return {"python": build.base.version, "packages": many, "warnings": sentences, "from": done.where}
 
 
-def read_marker(build: Build) -> dict[str, Any] | None:
-    """What the marker of a complete environment says; None if it must be built."""
+def task_of(build: Build) -> Task:
+    """What is to be installed, with the wheels that were stored laid out."""
+    wheels = build.recorded.lay_out(WHEELS)
+    names = build.recorded.environment.imported
+    imported = None if names is None else frozenset(map(normalise, names))
+    return Task(build.lock, build.uv, build.settings, wheels, stored_hashes(build.lock, wheels), imported)
+
+
+def warnings_of(build: Build, place: Path, done: Installed) -> list[str]:
+    """What of the environment is not as it was, or not certain."""
+    left_out = sorted(done.left_out)
+    sentences = [f"Not in the rebuilt environment, for it cannot be had: {listed(left_out)}."] if left_out else []
+    if done.unverified:
+        names = listed(sorted(done.unverified))
+        sentences.append(f"Not verified by hashes, installed by version alone: {names}.")
+    expected = tuple(one for one in build.lock.distributions if one.name not in left_out)
+    others = differing(replace(build.lock, distributions=expected), place, build.recorded)
+    if others:
+        sentences.append(f"Another build than the run's, whose files differ: {listed(others)}.")
+    return sentences
+
+
+def copy_shared(build: Build, aside: Path) -> dict[str, Any]:
+    """Start from the shared environment; the facts for the marker."""
+    shared = cache.obtain(pinned(build))
+    cache.link_copy(build.shared, aside)
+    cache.release(build.shared)
+    return {key: shared[key] for key in ("python", "packages", "warnings", "from")}
+
+
+def add_directories(build: Build, place: Path) -> dict[str, Any]:
+    """Add what is installed from directories; more facts for the marker."""
+    names = [found.name for found in of_directories(build.lock)]
+    build.recorded.tell(f"installing from directories: {listed(names)}")
     try:
-        marker: dict[str, Any] = json.loads((build.place / MARKER).read_text())
-        is_usable = marker["identity"] == build.identity and marker["is_complete"] and build.python.exists()
-        return marker if is_usable and isinstance(marker["left_out"], list) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def write_marker(place: Path, marker: dict[str, Any]) -> None:
-    aside = place / f"{MARKER}.tmp"
-    with aside.open("w") as file:
-        json.dump(marker, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(place / MARKER)
-
-
-def clear(place: Path) -> None:
-    """Make the place an empty directory of ours. Raises EnvironmentFailed if something else lies there."""
-    if place.exists() and any(place.iterdir()):
-        if not (place / MARKER).exists():
-            raise EnvironmentFailed(
-                f"The directory {place} is not empty, and not an environment that mltrack built.",
-                "Move it away, or choose another directory.",
-            )
-        shutil.rmtree(place)
-    place.mkdir(exist_ok=True)
-    write_marker(place, {"identity": "", "is_complete": False, "left_out": []})
-
-
-def make(build: Build) -> list[str]:
-    """Create the environment and install into it. Gives back the names that could not be had."""
-    run_uv(build, "venv", "--allow-existing", "--no-project", "--python", str(build.base.path), str(build.place))
-    lines = [line for found in build.lock.distributions if (line := requirement(found, build.root))]
-    if lines:
-        install(build, lines)
-    tried = {
-        f"{found.name}=={found.version}": found.name for found in build.lock.distributions if found.source in TRIED
+        sentences = install_directories(task_of(build), place, build.root, build.recorded.lay_out)
+    finally:
+        cache.remove(build.uv.scratch)
+    marker = cache.read_marker(place) or {}
+    return {
+        "packages": marker.get("packages", 0) + len(names),
+        "warnings": [*marker.get("warnings", []), *sentences],
     }
-    if not tried or try_install(build, list(tried)):
-        return []
-    return [name for line, name in tried.items() if not try_install(build, [line])]
-
-
-def requirement(found: Distribution, root: Path) -> str | None:
-    """The line that installs a distribution here, or None if it cannot be had again."""
-    if found.source == "project":
-        directory = root if found.place == "." else inside(root, found.place or "")
-        url = f"file://{quote(os.fsencode(directory))}"
-        return f"-e {url}" if found.is_editable else f"{found.name} @ {url}"
-    if found.source in ("url", "vcs"):
-        url, _, below = (found.url or "").partition("#")
-        parts = [part for part in (below, f"sha256={found.sha256}" if found.sha256 else "") if part]
-        return f"{found.name} @ {url}{'#' if parts else ''}{'&'.join(parts)}"
-    if found.source == "file":
-        return f"{found.name}=={found.version}" + (f" --hash=sha256:{found.sha256}" if found.sha256 else "")
-    return f"{found.name}=={found.version}" if found.source == "index" else None
-
-
-def install(build: Build, lines: list[str]) -> None:
-    """Install all of it or raise EnvironmentFailed, with the installer's own words."""
-    wish = build.place / "mltrack-requirements.txt"
-    wish.write_text("".join(f"{line}\n" for line in lines))
-    files = [found for found in build.lock.distributions if found.source == "file"]
-    advice = ""
-    if files:
-        names = ", ".join(f"{found.url}" for found in files)
-        advice = f"The run had installed local files ({names}); put them in a directory that UV_FIND_LINKS names.\n"
-    run_uv(build, *INSTALL, *build.settings.options, "--python", str(build.python), "-r", str(wish), advice=advice)
-
-
-def try_install(build: Build, lines: list[str]) -> bool:
-    """Install these if an index has wheels of all of them."""
-    options = (*build.settings.options, "--only-binary", ":all:", "--python", str(build.python))
-    try:
-        run_uv(build, *INSTALL, *options, *lines)
-    except EnvironmentFailed:
-        return False
-    return True
-
-
-def run_uv(build: Build, *words: str, advice: str = "") -> None:
-    """Run uv in the workspace, so that the project's own settings of uv hold."""
-    try:
-        done = subprocess.run(
-            [build.uv, *words],
-            cwd=build.workspace,
-            env=dict(build.settings.variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-    except OSError as error:
-        raise EnvironmentFailed(f"uv does not start: {error}.", "Reinstall it with `pip install uv`.") from error
-    if done.returncode:
-        said = done.stdout.decode(errors="replace").strip().splitlines()[-LAST_LINES:]
-        what = "created" if words[0] == "venv" else "filled"
-        raise EnvironmentFailed(
-            f"The environment cannot be {what}: uv failed with exit code {done.returncode}.",
-            advice + "uv said:\n" + "\n".join(said),
-        )
 
 
 def version_warning(build: Build) -> tuple[Warning, ...]:
@@ -242,16 +203,6 @@ def version_warning(build: Build) -> tuple[Warning, ...]:
         return ()
     text = f"The run used Python {build.lock.python}; the nearest one here is {build.base.version}."
     return (Warning("interpreter", text),)
-
-
-def lacking(lock: Lock, left_out: list[str]) -> tuple[Warning, ...]:
-    """What was recorded and is not in the rebuilt environment."""
-    names = sorted({*left_out, *(found.name for found in lock.distributions if found.source in ("outside", "path"))})
-    return (
-        (Warning("environment", f"Not in the rebuilt environment, for no index has it: {listed(names)}."),)
-        if names
-        else ()
-    )
 
 
 def foreign_free(path: str) -> list[str]:

@@ -8,16 +8,16 @@ import pytest
 
 from mltrack.environments.python.bases import Wanted, ask_version, find_base, request_for
 from mltrack.errors import EnvironmentFailed
-from tests.environments.making import UV, variables
+from tests.environments.making import UV, variables, venv
 
 HERE = ".".join(map(str, sys.version_info[:3]))
 MINOR = ".".join(map(str, sys.version_info[:2]))
 
 
-def fake(place: Path, version: str, implementation: str = "cpython", level: str = "final", free: str = "False") -> Path:
+def fake(place: Path, version: str, implementation: str = "cpython", level: str = "final", flags: str = "") -> Path:
     """A program that answers like an interpreter of that version: no machine has them all."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(f"#!/bin/sh\necho {version} {level} 2 {implementation} {free}\n")
+    place.write_text(f"#!/bin/sh\necho {version} {level} 2 {implementation} abi{flags}\n")
     place.chmod(0o755)
     return place
 
@@ -37,12 +37,21 @@ def test_the_version_is_asked_of_the_interpreter() -> None:
 
 def test_prereleases_and_variants_are_told_apart(tmp_path: Path) -> None:
     assert ask_version(fake(tmp_path / "a", "3.14.0", level="candidate"), "cpython", {}) == "3.14.0rc2"
-    assert ask_version(fake(tmp_path / "b", "3.14.0", free="True"), "cpython", {}) is None
-    assert ask_version(fake(tmp_path / "b", "3.14.0", free="True"), "cpython+freethreaded", {}) == "3.14.0"
+    assert ask_version(fake(tmp_path / "b", "3.14.0", flags="t"), "cpython", {}) is None
+    assert ask_version(fake(tmp_path / "b", "3.14.0", flags="t"), "cpython+freethreaded", {}) == "3.14.0"
+    assert ask_version(fake(tmp_path / "c", "3.11.2", flags="d"), "cpython", {}) is None
+    assert ask_version(fake(tmp_path / "d", "3.7.1", flags="m"), "cpython", {}) == "3.7.1"
+    assert ask_version(fake(tmp_path / "e", "3.10.14", "pypy"), "pypy", {}) == "3.10.14"
 
 
 def test_the_recorded_path_comes_first(alone: dict[str, str]) -> None:
-    assert find_base(Wanted(HERE, "cpython", sys.executable), alone, UV).path == Path(sys.executable)
+    base = Path(sys._base_executable)  # type: ignore[attr-defined]
+    assert find_base(Wanted(HERE, "cpython", str(base)), alone, UV).path == base
+
+
+def test_of_a_virtual_environment_that_is_taken_which_it_was_made_of(tmp_path: Path, alone: dict[str, str]) -> None:
+    made = venv(tmp_path / "venv")
+    assert find_base(Wanted(HERE, "cpython", str(made)), alone, UV).path == made.resolve()
 
 
 @pytest.mark.parametrize("place", ["bin/python3.77", "bin/python3", "bin/python", "pyenv/versions/3.77.7/bin/python"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mltrack.environments.python.distributions import Distribution, normalise, read_answer, without_credentials
+from mltrack.environments.python.distributions import Distribution, listed, normalise, read_answer, without_credentials
 
 SITE = "/env/lib/python3.11/site-packages"
 SHA = "0" * 64
@@ -95,7 +95,7 @@ def test_local_sources_are_named() -> None:
     outside = item("b", direct_url={"url": "file:///b%20c", "dir_info": {}})
     linked = item("c", place="/elsewhere/c")
     found = read(inside, outside, linked, item("d"), linked=("/elsewhere/c",))
-    assert found.local_sources == ("/b c", "/elsewhere/c", "/project/a")
+    assert found.local_sources == {"a": "/project/a", "b": "/b c", "c": "/elsewhere/c"}
     assert [entry.is_editable for entry in found.distributions] == [True, False, True, False]
 
 
@@ -156,3 +156,8 @@ def test_a_name_that_is_none_is_told() -> None:
 )
 def test_urls_lose_their_credentials(url: str, clean: str) -> None:
     assert without_credentials(url) == clean
+
+
+def test_many_names_in_a_warning_are_counted() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed([str(number) for number in range(10)]) == "0, 1, 2, 3, 4, 5, 6, 7 and 2 more"

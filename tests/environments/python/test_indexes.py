@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from mltrack.environments.python.indexes import installer_settings, pip_settings
+from mltrack.environments.python.indexes import (
+    Settings,
+    beside,
+    first_from,
+    installer_settings,
+    is_configured,
+    only_from,
+    pip_settings,
+)
 
 
 def settle(tmp_path: Path, **variables: str) -> dict[str, str]:
@@ -108,3 +116,37 @@ def test_variables_that_lead_elsewhere_are_dropped(tmp_path: Path) -> None:
         tmp_path, VIRTUAL_ENV="/v", UV_TARGET="/t", PYTHONPATH="/p", UV_EXCLUDE_NEWER="2001-01-01", UV_CACHE_DIR="/c"
     )
     assert set(found) == {"HOME", "PIP_CONFIG_FILE", "UV_CACHE_DIR"}
+
+
+def test_an_index_is_put_in_front_of_those_that_are_configured() -> None:
+    found = first_from(
+        Settings({"UV_INDEX": "https://two/simple", "UV_INDEX_STRATEGY": "first-index"}, ()), "https://one"
+    )
+    assert found.variables["UV_INDEX"] == "https://one https://two/simple"
+    assert found.variables["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+
+
+@pytest.mark.parametrize(
+    ("variables", "index", "expected"),
+    [
+        ({}, "https://pypi.org/simple/", True),
+        ({}, "https://elsewhere/simple", False),
+        ({"UV_DEFAULT_INDEX": "https://user:word@one/simple/"}, "https://one/simple", True),
+        ({"UV_DEFAULT_INDEX": "https://one/simple"}, "https://pypi.org/simple", False),
+        ({"UV_INDEX": "wheels=https://me@two/simple https://three"}, "https://two/simple", True),
+        ({"UV_EXTRA_INDEX_URL": "https://four/?a=b"}, "https://four/?a=b", True),
+    ],
+)
+def test_whether_an_index_is_asked_anyway(variables: dict[str, str], index: str, expected: bool) -> None:
+    assert is_configured(Settings(variables, ()), index) is expected
+
+
+def test_a_directory_of_wheels_alone_or_beside_the_indexes(tmp_path: Path) -> None:
+    settings = Settings(
+        {"UV_INDEX": "https://one", "UV_FIND_LINKS": "/links,https://two", "HOME": "/h"}, ("--no-index",)
+    )
+    alone = only_from(tmp_path, settings)
+    assert alone.variables == {"HOME": "/h"}
+    assert alone.options == ("--no-index", "--offline", "--find-links", str(tmp_path))
+    words = ("--find-links", str(tmp_path), "--find-links", "/links", "--find-links", "https://two")
+    assert beside(tmp_path, settings).options == ("--no-index", *words)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from mltrack.environments import Request, choose, python
+from mltrack.environments.python.lock import read_lock
 from mltrack.errors import EnvironmentFailed
-from tests.environments.making import capture, request, uv, variables, venv
+from tests.environments.making import capture, request, uv, venv
 from tests.helpers import write
 
 PROJECT = {
@@ -50,12 +51,13 @@ def test_an_environment_is_described(tmp_path: Path, env: Path) -> None:
     assert environment.packages == {"alpha": "1.0", "beta": "0.5"}
     assert environment.lockfile is None
     assert found.lock is not None
-    assert found.lock.decode().splitlines()[1:] == [
-        f"# python {version} cpython",
-        "# Rebuild with: PROJECT_ROOT=DIRECTORY uv pip install --no-deps -r THIS_FILE",
-        "alpha==1.0",
-        "beta==0.5",
+    lock = read_lock(found.lock)
+    assert (lock.python, lock.implementation) == (version, "cpython")
+    assert [(one.name, one.version, one.source) for one in lock.distributions] == [
+        ("alpha", "1.0", "index"),
+        ("beta", "0.5", "index"),
     ]
+    assert lock.distributions[0].tags == ("py3-none-any",)
     assert found.warnings == ()
     assert found.settled
 
@@ -80,8 +82,8 @@ def test_an_editable_install_of_the_project_is_named_relative_to_it(tmp_path: Pa
         made = venv(tmp_path / name / "venv", "--editable", str(project))
         found = capture(tmp_path / name, made)
         assert found.lock is not None
-        assert found.lock.decode().splitlines()[3:] == ["-e ${PROJECT_ROOT}/sub%20dir  # proj"]
-        assert found.local_sources == (str(project),)
+        (proj,) = read_lock(found.lock).distributions
+        assert (proj.source, proj.place, proj.is_editable) == ("project", "sub dir", True)
         assert found.warnings == ()
         digests.add(found.environment.digest)
     assert len(digests) == 1
@@ -99,25 +101,36 @@ def test_the_version_that_the_project_gives_itself_does_not_count(tmp_path: Path
     assert (before.environment.digest, before.lock) == (after.environment.digest, after.lock)
 
 
-def test_an_install_from_a_directory_outside_of_the_project_is_warned_of(tmp_path: Path) -> None:
+def test_a_directory_outside_of_the_project_is_kept_with_the_environment(tmp_path: Path) -> None:
     source = make_project(tmp_path / "elsewhere")
+    write(source, {"__pycache__/x.pyc": "", "build/old.py": "", "data.txt": "1"})
     made = venv(tmp_path / "venv", "--editable", str(source))
     found = capture(tmp_path, made)
-    (warning,) = found.warnings
-    assert (warning.kind, "proj" in warning.message) == ("environment", True)
-    assert found.local_sources == (str(source),)
+    assert found.warnings == ()
     assert found.lock is not None
     assert str(tmp_path) not in found.lock.decode()
     assert found.environment.packages == {"proj": "0.1"}
+    (proj,) = read_lock(found.lock).distributions
+    assert (proj.source, proj.tree, proj.is_editable, proj.is_locked) == ("outside", "proj", True, True)
+    names = {name for name in found.trees["sources"] if not name.startswith("proj/proj.egg-info")}
+    assert names == {f"proj/{name}" for name in ("pyproject.toml", "backend.py", "src/proj.py", "data.txt")}
+    write(source, {"src/proj.py": "WHERE = None\n"})
+    assert capture(tmp_path, made).environment.digest != found.environment.digest
 
 
-def test_a_local_wheel_is_warned_of(tmp_path: Path, wheels: Path) -> None:
+def test_a_local_wheel_is_kept_as_it_was_installed(tmp_path: Path, wheels: Path) -> None:
     made = venv(tmp_path / "venv", str(wheels / "alpha-1.0-py3-none-any.whl"))
     found = capture(tmp_path, made)
-    assert ["alpha" in warning.message for warning in found.warnings] == [True]
+    assert found.warnings == ()
     assert found.lock is not None
-    assert "alpha==1.0  # from the local file alpha-1.0-py3-none-any.whl" in found.lock.decode()
+    (alpha,) = read_lock(found.lock).distributions
+    assert (alpha.source, alpha.url) == ("file", "alpha-1.0-py3-none-any.whl")
+    assert alpha.stored == "alpha-1.0-py3-none-any.whl"
+    assert list(found.trees["wheels"]) == [alpha.stored]
     assert str(wheels) not in found.lock.decode()
+    again = venv(tmp_path / "again", str(found.trees["wheels"][alpha.stored]))
+    (other,) = read_lock(capture(tmp_path, again).lock or b"").distributions
+    assert other.installed == alpha.installed
 
 
 def test_metadata_that_is_missing_is_warned_of(tmp_path: Path, wheels: Path) -> None:
@@ -150,28 +163,9 @@ def test_no_python_at_all_is_an_error_that_says_so(tmp_path: Path) -> None:
         python.capture(Request(("true",), tmp_path, {"PATH": str(tmp_path)}, tmp_path / "cache"))
 
 
-def test_many_names_in_a_warning_are_counted() -> None:
-    assert python.listed(["a", "b"]) == "a, b"
-    assert python.listed([str(number) for number in range(10)]) == "0, 1, 2, 3, 4, 5, 6, 7 and 2 more"
-
-
 def test_capturing_changes_nothing_in_the_project_or_the_environment(tmp_path: Path, wheels: Path) -> None:
     made = venv(tmp_path / "venv", "alpha", wheels=wheels)
     before = {path: path.lstat().st_mtime_ns for path in (tmp_path / "venv").rglob("*")}
     capture(tmp_path, made)
     assert {path: path.lstat().st_mtime_ns for path in (tmp_path / "venv").rglob("*")} == before
     assert list((tmp_path / "project").iterdir()) == []
-
-
-def test_the_lock_is_one_that_uv_installs_from(tmp_path: Path, wheels: Path) -> None:
-    project = make_project(tmp_path / "project")
-    made = venv(tmp_path / "venv", "--editable", str(project))
-    uv("pip", "install", "--python", str(made), "--no-index", "--find-links", str(wheels), "alpha==1.0")
-    found = capture(tmp_path, made)
-    assert found.lock is not None
-    (tmp_path / "lock.txt").write_bytes(found.lock)
-    again = venv(tmp_path / "again")
-    words = ("pip", "install", "--python", str(again), "--no-index", "--find-links", str(wheels), "--no-deps")
-    uv(*words, "-r", str(tmp_path / "lock.txt"), PROJECT_ROOT=str(project))
-    assert capture(tmp_path, again).environment.digest == found.environment.digest
-    assert variables().get("PROJECT_ROOT") is None

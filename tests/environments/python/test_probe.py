@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mltrack.environments import answers
 from mltrack.environments.interpreter import Interpreter
 from mltrack.environments.python import probe as room
 from mltrack.environments.python.probe import probe
@@ -193,7 +194,7 @@ def test_a_cache_that_cannot_be_written_is_no_harm(tmp_path: Path, own: Path) ->
 
 
 def test_the_cache_does_not_grow_without_end(tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "KEPT", 3)
+    monkeypatch.setattr(answers, "KEPT", 3)
     for number in range(5):
         probe(interpreter(own, PYTHONPATH=f"/nowhere/{number}"), tmp_path / "cache")
     assert len(list((tmp_path / "cache" / "probes").iterdir())) == 3
@@ -236,3 +237,14 @@ def test_old_interpreters_answer_too(tmp_path: Path) -> None:
             answer = probe(interpreter(Path(path)), tmp_path)
             assert answer["version"].startswith(("2.7", "3."))
             assert "pip" in names(answer)
+
+
+def test_requirements_after_a_folded_license_are_seen(own: Path) -> None:
+    """matplotlib's METADATA has a thousand lines of license before them, the empty ones filled with blanks."""
+    (path,) = own.parent.parent.rglob("alpha-1.0.dist-info/METADATA")
+    folded = "License: AGREEMENT\n        \n        Name: none\n        \n"
+    path.write_text(
+        f"{path.read_text().rstrip()}\n{folded}Requires-Dist: beta>=1\n\nRequires-Dist: not in the header\n"
+    )
+    (found,) = probe(interpreter(own), own.parent.parent / "cache")["distributions"]
+    assert (found["name"], found["requires"]) == ("alpha", ["beta"])

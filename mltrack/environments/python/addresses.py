@@ -1,0 +1,100 @@
+"""Looks whether an archive is still at its URL, and a commit still in its repository, without fetching either."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+SECONDS = 20.0
+
+OURS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX", "GIT_NAMESPACE")
+
+
+def look_at_url(url: str, variables: Mapping[str, str]) -> str | None:
+    """What is wrong with an archive's URL; None if it answers."""
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    address = url.partition("#")[0]
+    for method, headers in (("HEAD", {}), ("GET", {"Range": "bytes=0-0"})):
+        request = Request(address, method=method, headers={**headers, **credentials(address, variables)})
+        try:
+            with urlopen(request, timeout=SECONDS):
+                return None
+        except HTTPError as error:
+            error.close()
+            if method == "HEAD" and error.code in (400, 403, 405, 501):
+                continue  # a server that does not know HEAD, or a signature that is for GET
+            return f"Its URL answers {error.code} {error.reason}."
+        except (OSError, ValueError) as error:
+            return f"Its URL cannot be reached: {getattr(error, 'reason', None) or error}."
+    return None
+
+
+def credentials(url: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """The user's own credentials for a host, from their netrc file."""
+    import base64
+    import netrc
+    from urllib.parse import urlsplit
+
+    path = Path(variables.get("NETRC") or Path(variables.get("HOME", "/")) / ".netrc")
+    try:
+        found = netrc.netrc(str(path)).authenticators(urlsplit(url).hostname or "")
+    except (OSError, netrc.NetrcParseError):
+        return {}
+    if found is None:
+        return {}
+    text = base64.b64encode(f"{found[0]}:{found[2]}".encode()).decode()
+    return {"Authorization": f"Basic {text}"}
+
+
+def look_at_repository(url: str, variables: Mapping[str, str]) -> str | None:
+    """What is wrong with `git+https://host/path@commit`; None if the commit can be had, or nobody can tell."""
+    kind, _, address = url.partition("#")[0].partition("+")
+    address, _, commit = address.rpartition("@")
+    if kind != "git":
+        return None
+    code, said = git(variables, "ls-remote", "--", address)
+    if code:
+        return f"Its repository cannot be read: {said.strip().splitlines()[-1] if said.strip() else 'no answer'}"
+    if commit in said:
+        return None
+    return look_at_commit(address, commit, variables)
+
+
+def look_at_commit(address: str, commit: str, variables: Mapping[str, str]) -> str | None:
+    """Ask for a commit that is no branch's newest: without its files, where the server can leave them out."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as place:
+        git(variables, "init", "--quiet", "--bare", place)
+        words = ("fetch", "--quiet", "--depth=1", "--filter=tree:0", "--no-tags", "--", address, commit)
+        code, said = git(variables, "-C", place, *words)
+    if code == 0:
+        return None
+    if "dumb http" in said or "does not support shallow" in said:
+        return None  # such a server has only whole histories; whether this one has the commit is not known
+    return f"Its repository does not give commit {commit[:12]}."
+
+
+def git(variables: Mapping[str, str], *words: str) -> tuple[int, str]:
+    """Run git without a question on the terminal; its exit code and what it said."""
+    given = {name: text for name, text in variables.items() if name not in OURS}
+    given |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "LC_ALL": "C"}
+    given.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=10")
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.hooksPath=" + os.devnull, *words],
+            env=given,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"it does not answer within {SECONDS:.0f} s"
+    except OSError as error:
+        return 1, f"git does not start: {error}"
+    return done.returncode, done.stdout.decode(errors="replace")
