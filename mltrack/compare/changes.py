@@ -22,7 +22,8 @@ class Change:
 
     `a` and `b` are the values as the run has them (a scalar, an Input, an Artifact, a MetricSummary), None where
     there is none. `kind` is "added" (only b has it), "removed" (only a has it), "changed", "renamed" (a file with the
-    same bytes at another path) or "unknown" (an input whose content is not known on at least one side).
+    same bytes at another path) or "unknown" (an input whose content is not known on at least one side); of a
+    package also "rebuilt" (other files under one version) and "moved" (one version from another place).
     """
 
     what: str

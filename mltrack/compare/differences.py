@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mltrack.compare.changes import Change, of_fields, of_files, of_mappings, same_summary
+from mltrack.compare.changes import Change, kind_of, of_fields, of_files, of_mappings, same_summary
 from mltrack.nouns import noun
 from mltrack.records import CodeState, Environment, Hardware, Run, to_dict
 
+if TYPE_CHECKING:
+    from mltrack.compare.packages import PackageChange
+
 VOLATILE_VARIABLES = ("SLURM_*", "VIRTUAL_ENV", "CONDA_PREFIX", "MASTER_ADDR", "MASTER_PORT", "MLTRACK_*")
 """Variables that say where and as which job a run ran, not what it computed: told, but never a difference."""
+
+LIBRARIES = "libraries."
 
 
 @noun
@@ -107,18 +112,53 @@ def left_out(code: CodeState) -> dict[str, Any]:
 
 
 def of_environments(a: Environment, b: Environment) -> list[Change]:
-    """Kind, Python, image, lockfile, packages and lasting variables; the digest only if it alone tells."""
+    """Kind, Python, image, settings, lockfile, packages, libraries and lasting variables; the digest only if it alone
+    tells. Of libraries, those that both know: a process that was killed has told nothing."""
     software = of_fields(a, b, ("kind", "python"))
-    software += of_mappings(image_of(a), image_of(b), "image.")
+    if identity_of(a) != identity_of(b):  # one image has another size and no digest where it was loaded from a file
+        software += of_mappings(image_of(a), image_of(b), "image.")
+    software += of_mappings(a.options, b.options, "options.")
     software += of_mappings(a.packages, b.packages, "packages.")
+    software += of_mappings(own_code(a), own_code(b), "trees.")
     software += of_fields(a, b, ("lockfile",))
     if not software:
         software = of_fields(a, b, ("digest",))
+    both = a.libraries.keys() & b.libraries.keys()
+    software += of_mappings({key: a.libraries[key] for key in both}, {key: b.libraries[key] for key in both}, LIBRARIES)
     return software + of_mappings(variables(a, volatile=False), variables(b, volatile=False), "variables.")
 
 
+def explain_lock(found: Differences, packages: Iterable[PackageChange], same_digest: bool) -> Differences:
+    """The differences with the two locks' digests in words: which packages have other files, or are from elsewhere,
+    though the version is the same. Two locks of equal environments (`same_digest`) may differ in what they know of
+    them, which is no difference."""
+    told = [
+        Change(f"packages.{item.name}", item.a, item.b, {"build": "rebuilt", "place": "moved"}[item.kind])
+        for item in packages
+        if item.kind in ("build", "place")
+    ]
+    lock = tuple(change for change in found.environment if change.what == "lockfile")
+    others = tuple(change for change in found.environment if change.what != "lockfile")
+    if not (same_digest or told or any(not change.what.startswith((LIBRARIES, "variables.")) for change in others)):
+        return found
+    aside = tuple(replace(change, what="environment.lockfile") for change in lock)
+    return replace(found, environment=(*others, *told), informative=(*found.informative, *aside))
+
+
+def identity_of(environment: Environment) -> str | None:
+    """What an image is known by, on every engine."""
+    return None if environment.image is None else environment.image.id
+
+
 def image_of(environment: Environment) -> dict[str, Any]:
-    return {} if environment.image is None else to_dict(environment.image)
+    """What is known of the image."""
+    known = {} if environment.image is None else to_dict(environment.image)
+    return {key: value for key, value in known.items() if value not in (None, {})}
+
+
+def own_code(environment: Environment) -> dict[str, str]:
+    """The trees that hold code; wheels and images are carried for convenience."""
+    return {name: digest for name, digest in environment.trees.items() if name not in ("wheels", "image")}
 
 
 def variables(environment: Environment, volatile: bool) -> dict[str, str]:
@@ -131,8 +171,64 @@ def variables(environment: Environment, volatile: bool) -> dict[str, str]:
 
 
 def of_hardware(a: Hardware, b: Hardware) -> list[Change]:
-    names = [item.name for item in fields(Hardware) if item.name != "gpus"]
-    return of_fields(a, b, names) + of_mappings(gpu_facts(a), gpu_facts(b))
+    names = [item.name for item in fields(Hardware) if item.name not in ("gpus", "cpu_flags")]
+    return of_fields(a, b, names) + of_flags(a, b) + of_mappings(gpu_facts(a), gpu_facts(b))
+
+
+def of_flags(a: Hardware, b: Hardware) -> list[Change]:
+    """The instruction sets that only one of two processors has, as one change; none if those of one are not known."""
+    gone = tuple(flag for flag in a.cpu_flags if flag not in b.cpu_flags)
+    new = tuple(flag for flag in b.cpu_flags if flag not in a.cpu_flags)
+    if not a.cpu_flags or not b.cpu_flags or not (gone or new):
+        return []
+    return [Change("cpu_flags", gone or None, new or None, kind_of(gone or None, new or None))]
+
+
+FAMILIES = ("avx512", "avx10", "amx", "sve", "sme", "asimd")
+
+MOVES_NUMBERS = ("cpu", "cpu_id", "machine", "cores", "cpu_limit")
+"""What of the hardware may change a result in its last digits, besides instruction sets and GPUs."""
+
+
+def here_differs(then: Run, hardware: Hardware, libraries: Mapping[str, str]) -> list[Change]:
+    """What may move the numbers of a recorded run if it is repeated on this machine, as far as both are known.
+
+    `libraries` are those of this machine, whatever environment is built on it.
+    """
+    old = then.hardware
+    known = [name for name in MOVES_NUMBERS if getattr(old, name) is not None and getattr(hardware, name) is not None]
+    found = of_fields(old, hardware, known) + of_flags(old, hardware)
+    gpus = of_mappings(gpu_facts(old), gpu_facts(hardware)) if old != Hardware() else []
+    found += [change for change in gpus if not change.what.endswith("memory_bytes")]
+    told = then.environment.libraries
+    both = told.keys() & libraries.keys()
+    return found + of_mappings({key: told[key] for key in both}, {key: libraries[key] for key in both}, LIBRARIES)
+
+
+def in_words(changes: Iterable[Change]) -> str:
+    """`cpu AMD EPYC → Intel Xeon, without avx512f, glibc 2.36 → 2.41`."""
+    told = []
+    for change in changes:
+        if change.what == "cpu_flags":
+            told += [f"without {', '.join(families(change.a))}"] if change.a else []
+            told += [f"with {', '.join(families(change.b))}"] if change.b else []
+        else:
+            values = ["none" if value is None else str(value) for value in (change.a, change.b)]
+            told.append(f"{change.what.removeprefix(LIBRARIES)} {values[0]} → {values[1]}")
+    return "; ".join(told)
+
+
+def families(flags: Iterable[str]) -> list[str]:
+    """Instruction sets for a person: many of one family as one, `avx512 (9 sets)`."""
+    groups: dict[str, list[str]] = {}
+    for flag in flags:
+        family = next((name for name in FAMILIES if flag.startswith(name)), flag)
+        groups.setdefault(family, []).append(flag)
+    return [
+        word
+        for family, found in groups.items()
+        for word in ([f"{family} ({len(found)} sets)"] if len(found) > 2 else found)
+    ]
 
 
 def gpu_facts(hardware: Hardware) -> dict[str, Any]:
@@ -154,10 +250,25 @@ def of_circumstances(a: Run, b: Run) -> list[Change]:
     found += of_mappings(
         variables(a.environment, volatile=True), variables(b.environment, volatile=True), "environment.variables."
     )
+    found += of_one_sided(a.environment.libraries, b.environment.libraries, f"environment.{LIBRARIES}")
+    found += of_imports(a.environment, b.environment)
     found += of_fields(a.resources, b.resources, ("peak_memory_bytes", "cpu_seconds"), "resources.")
     found += of_mappings(a.declared, b.declared, "declared.")
     found += of_mappings(version_of(a), version_of(b), "origin.")
     return found
+
+
+def of_one_sided(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str) -> list[Change]:
+    return [change for change in of_mappings(a, b, prefix) if change.kind != "changed"]
+
+
+def of_imports(a: Environment, b: Environment) -> list[Change]:
+    """Packages that only one of two runs imported, if both were asked."""
+    if a.imported is None or b.imported is None:
+        return []
+    return of_mappings(
+        dict.fromkeys(a.imported, "imported"), dict.fromkeys(b.imported, "imported"), "environment.imports."
+    )
 
 
 def parent_of(run: Run) -> dict[str, Any]:

@@ -192,6 +192,8 @@ def conditions(then: Run, now: Run) -> list[Condition]:
 
 
 def as_condition(change: Change, prefix: str = "") -> Condition:
+    if change.what == "cpu_flags":
+        return Condition(change.what, ", ".join(change.a or ()) or None, ", ".join(change.b or ()) or None)
     return Condition(prefix + change.what, identity(change.a), identity(change.b))
 
 

@@ -20,20 +20,63 @@ PYTHON_NAME = lazy(r"(python|pypy)(\d+(\.\d+)*t?)?w?$")
 
 ASSIGNMENT = lazy(r"[A-Za-z_][A-Za-z0-9_]*=")
 
+MPI_VALUES = frozenset(
+    (
+        "-n", "-np", "--n", "--np", "-c", "-N", "-npernode", "--npernode", "-npersocket", "--npersocket", "-ppn",
+        "-H", "-host", "--host", "-hosts", "-hostfile", "--hostfile", "-machinefile", "--machinefile", "-f",
+        "-x", "-wdir", "--wdir", "-wd", "-path", "--path", "-prefix", "--prefix", "-bind-to", "--bind-to",
+        "-map-by", "--map-by", "-rank-by", "--rank-by", "-rankfile", "--rankfile", "-am", "--am", "-tune", "--tune",
+        "-output-filename", "--output-filename", "-timeout", "--timeout", "-genvlist", "-envlist", "-launcher",
+        "-iface", "-stdin", "--stdin",
+    )
+)  # fmt: skip
+MPI_PAIRS = frozenset({"-mca", "--mca", "-gmca", "--gmca", "-genv", "-env"})
+"""Options that take the next two words."""
+
+SRUN_VALUES = frozenset(
+    (
+        "-A", "-B", "-c", "-C", "-d", "-D", "-e", "-G", "-i", "-J", "-L", "-m", "-M", "-n", "-N", "-o", "-p", "-q",
+        "-r", "-S", "-t", "-T", "-w", "-W", "-x", "--account", "--chdir", "--constraint", "--cpu-bind", "--cpu-freq",
+        "--cpus-per-gpu", "--cpus-per-task", "--dependency", "--distribution", "--error", "--exclude", "--export",
+        "--gpu-bind", "--gpus", "--gpus-per-node", "--gpus-per-task", "--gres", "--hint", "--input", "--jobid",
+        "--job-name", "--mail-type", "--mail-user", "--mem", "--mem-bind", "--mem-per-cpu", "--mem-per-gpu", "--mpi",
+        "--nodelist", "--nodes", "--ntasks", "--ntasks-per-node", "--open-mode", "--output", "--partition", "--qos",
+        "--reservation", "--signal", "--time", "--unbuffered-size", "--wait",
+    )
+)  # fmt: skip
+
 PREFIXES: dict[str, tuple[frozenset[str], int]] = {
+    "caffeinate": (frozenset({"-t", "-w"}), 0),
+    "catchsegv": (frozenset(), 0),
+    "chronic": (frozenset(), 0),
     "chrt": (frozenset({"-T", "-P", "-D"}), 1),
+    "dumb-init": (frozenset({"-r", "--rewrite"}), 0),
+    "eatmydata": (frozenset(), 0),
+    "flock": (frozenset({"-w", "--wait", "--timeout", "-E", "--conflict-exit-code"}), 1),
     "ionice": (frozenset({"-c", "-n", "--class", "--classdata"}), 0),
+    "mpiexec": (MPI_VALUES, 0),
+    "mpirun": (MPI_VALUES, 0),
     "nice": (frozenset({"-n", "--adjustment"}), 0),
     "nohup": (frozenset(), 0),
     "numactl": (frozenset({"-i", "-m", "-N", "-C", "-p", "-P", "-S", "-f"}), 0),
     "setsid": (frozenset(), 0),
+    "srun": (SRUN_VALUES, 0),
     "stdbuf": (frozenset({"-i", "-o", "-e", "--input", "--output", "--error"}), 0),
+    "strace": (frozenset({"-a", "-b", "-e", "-E", "-I", "-o", "-O", "-P", "-s", "-S", "-u", "-U", "-X"}), 0),
     "taskset": (frozenset(), 1),
     "time": (frozenset({"-f", "-o", "--format", "--output"}), 0),
     "timeout": (frozenset({"-k", "-s", "--kill-after", "--signal"}), 1),
+    "tini": (frozenset({"-p", "-e"}), 0),
+    "unbuffer": (frozenset(), 0),
+    "valgrind": (frozenset(), 0),
     "xvfb-run": (frozenset({"-e", "-f", "-n", "-p", "-s", "-w", "--server-args", "--server-num"}), 0),
 }
 """Programs that start another one as it is -> their options that take the next word, and how many words follow."""
+
+HATCH_NAME = lazy(r"([A-Za-z0-9][A-Za-z0-9._-]*):(?=.)")
+"""`hatch run test:pytest` starts pytest in the environment `test`."""
+
+DISTRIBUTION = lazy(r"[A-Za-z0-9._-]*")
 
 PATH_FLAGS = frozenset("IEsSP")
 
@@ -88,15 +131,18 @@ UV_VALUES = frozenset(
         "--directory",
         "--project",
         "--config-file",
+        "--from",
     )
 )
 
 LAUNCHERS: dict[str, frozenset[str]] = {
     "conda": frozenset({"-n", "--name", "-p", "--prefix", "--cwd"}),
+    "hatch": frozenset({"-e", "--env", "-p", "--project", "--data-dir", "--cache-dir", "--config"}),
     "mamba": frozenset({"-n", "--name", "-p", "--prefix", "--cwd"}),
     "micromamba": frozenset({"-n", "--name", "-p", "--prefix", "--cwd", "-r", "--root-prefix", "-a", "--attach"}),
     "pdm": frozenset({"-c", "--config", "-p", "--project", "-L", "--lockfile", "--venv"}),
     "pipenv": frozenset({"--python"}),
+    "pipx": frozenset({"--spec", "--python", "--pip-args", "--index-url", "-i", "--with", "--backend"}),
     "pixi": frozenset({"-e", "--environment", "--manifest-path", "--color", "-p", "--platform"}),
     "poetry": frozenset({"-C", "--directory", "-P", "--project"}),
     "rye": frozenset({"-p", "--pyproject"}),
@@ -114,14 +160,17 @@ class Launcher:
     """`uv run --extra gpu`: the program as it was written, and its options."""
 
     name: str
+    """A key of `LAUNCHERS`, or `uvx`: that builds an environment for one package and is also `uv tool run`."""
     program: str
     options: tuple[str, ...]
     """The words before and after `run`, without those that say what kind of thing is started."""
+    start: tuple[str, ...] = ()
+    """The words that start another command in the same environment, in their order."""
     as_script: bool = False
 
     def words(self) -> tuple[str, ...]:
         """The words that start another command in the same environment."""
-        return (self.program, "run", *self.options)
+        return self.start or (self.program, "run", *self.options)
 
 
 @noun
@@ -158,6 +207,8 @@ def peel(command: Command) -> Command | None:
         values, positional = PREFIXES[name]
         end = past_options(command.argv, 1, values) + positional
         return replace(command, argv=command.argv[end:], kept=command.kept + command.argv[:end])
+    if command.launcher is None and (name == "uvx" or (name == "uv" and "tool" in command.argv)):
+        return peel_tool(command, name) or (peel_launcher(command, name) if name == "uv" else None)
     if name in LAUNCHERS and command.launcher is None:
         return peel_launcher(command, name)
     return None
@@ -169,7 +220,7 @@ def past_options(words: tuple[str, ...], start: int, values: frozenset[str]) -> 
     while index < len(words) and words[index].startswith("-") and words[index] != "-":
         if words[index] == "--":
             return index + 1
-        index += 2 if words[index] in values else 1
+        index += 3 if words[index] in MPI_PAIRS else 2 if words[index] in values else 1
     return index
 
 
@@ -224,14 +275,44 @@ def peel_launcher(command: Command, name: str) -> Command | None:
     if command.argv[verb : verb + 1] != ("run",):
         return None
     end = past_options(command.argv, verb + 1, values)
-    options = command.argv[1:verb] + command.argv[verb + 1 : end]
-    inner = command.argv[end:]
-    how = [word for word in options if word in UV_HOW] if name == "uv" else []
-    options = tuple(word for word in options if word not in how and word != "--")
+    before, after, inner = command.argv[1:verb], command.argv[verb + 1 : end], command.argv[end:]
+    how = [word for word in (*before, *after) if word in UV_HOW] if name == "uv" else []
+    before, after = (tuple(word for word in words if word not in how and word != "--") for words in (before, after))
     if name == "uv":
         inner = python_words(inner, how)
+    elif name == "hatch" and inner and (found := HATCH_NAME.match(inner[0])):
+        before, inner = (*before, "-e", found[1]), (inner[0][found.end() :], *inner[1:])
+    elif name == "pipx" and inner and inner[0].endswith(".py"):
+        inner = ("python", *inner)
+    elif name == "pipx" and inner and not any(word.partition("=")[0] == "--spec" for word in after):
+        after, inner = (*after, "--spec", inner[0]), (DISTRIBUTION.match(inner[0])[0], *inner[1:])  # type: ignore[index]
     as_script = name == "uv" and ("-s" in how or "--script" in how)
-    return replace(command, argv=inner, launcher=Launcher(name, command.argv[0], options, as_script))
+    start = (command.argv[0], *before, "run", *after)
+    return replace(command, argv=inner, launcher=Launcher(name, command.argv[0], (*before, *after), start, as_script))
+
+
+def peel_tool(command: Command, name: str) -> Command | None:
+    """`uvx [options] NAME` and `uv tool run [options] NAME`: a program of a package, in an environment of its own."""
+    verb = 1
+    if name == "uv":
+        place = past_options(command.argv, 1, UV_VALUES)
+        if command.argv[place : place + 2] != ("tool", "run"):
+            return None
+        verb = place + 2
+    end = past_options(command.argv, verb, UV_VALUES)
+    options, inner = command.argv[verb:end], command.argv[end:]
+    if not inner:
+        return None
+    options = tuple(word for word in options if word != "--")
+    program, _, version = inner[0].partition("@")
+    is_named = any(word.partition("=")[0] == "--from" for word in options)
+    if not is_named and not is_python(program):
+        options = (*options, "--from", inner[0])
+    elif version and not is_named:
+        options = (*options, "-p", version)
+    start = (*command.argv[:verb], *options)
+    inner = (program, *inner[1:])
+    return replace(command, argv=inner, launcher=Launcher("uvx", command.argv[0], options, start))
 
 
 def python_words(words: tuple[str, ...], how: list[str]) -> tuple[str, ...]:

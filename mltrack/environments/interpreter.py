@@ -1,27 +1,20 @@
 """Finds the Python interpreter that a command will really use.
 
-Follows names on the command's own PATH, paths, shebangs, console scripts, pyenv's shims and launchers. Reads the first
-bytes of files; starts a program only where nothing else knows the answer (a launcher, a shim).
+Follows names on the command's own PATH, paths, shebangs, console scripts, pyenv's shims, launchers, shell scripts and
+the kernels of notebooks. Reads the first bytes of files; starts a program only where nothing else knows the answer (a
+launcher, a shim).
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
 import subprocess
 from collections.abc import Mapping
+from dataclasses import field, replace
 from pathlib import Path
 
-from mltrack.environments.command import (
-    DEPTH,
-    Command,
-    Launcher,
-    interpreter_flags,
-    is_python,
-    python_words,
-    unwrap,
-)
+from mltrack.environments.command import DEPTH, Command, interpreter_flags, is_python, unwrap
 from mltrack.nouns import noun
 from mltrack.patterns import lazy_bytes
 
@@ -31,11 +24,14 @@ ASK_SECONDS = 60
 HEAD_BYTES = 4096
 """Of a file, to see how it is started; a shebang is at most 255 bytes, a launcher's second line is longer."""
 
-EPHEMERAL = ("--with", "--with-editable", "--with-requirements", "-w", "--isolated", "-p", "--python")
-"""Options of `uv run` that give the command an environment of its own."""
+OWN_BUILDERS = ("tox", "nox")
+"""Programs that build environments of their own and start commands of their own choice in them."""
 
-INSTALLING = ("uv", "pixi")
-"""Launchers that bring the environment up to date before they start the command."""
+NO_PYTHON = ("--no-python", "--no_python")
+"""Options by which `torchrun` and its like start a program instead of a Python script."""
+
+SHELL_DEPTH = 3
+"""Scripts that start scripts; each may start many."""
 
 SH_EXEC = lazy_bytes(rb"""'''exec' (?P<path>"\$\(dirname [^\n]*?\)"/'?[^' \n]+'?|"[^"]*"|'[^']*'|\S+)""")
 """The second line of a console script whose interpreter's path is too long, or has blanks, for a shebang."""
@@ -53,6 +49,8 @@ class Interpreter:
     """Those of the command's options that change where it looks for modules."""
     settled: bool = True
     """False where the launcher may still be installing."""
+    remarks: tuple[str, ...] = field(default=())
+    """Sentences: what else the command uses, which is not recorded."""
 
 
 def find_interpreter(argv: tuple[str, ...], cwd: Path, variables: Mapping[str, str]) -> Interpreter | None:
@@ -60,10 +58,21 @@ def find_interpreter(argv: tuple[str, ...], cwd: Path, variables: Mapping[str, s
     return follow(unwrap(argv, cwd, variables))
 
 
-def follow(command: Command) -> Interpreter | None:
+def follow(command: Command, depth: int = 0) -> Interpreter | None:
+    """From a command to its interpreter, and from that of a program which starts others to theirs."""
+    if depth >= DEPTH:
+        return None
+    found = follow_programs(command, depth)
+    return None if found is None else of_notebook(command, found, depth)
+
+
+def follow_programs(command: Command, depth: int) -> Interpreter | None:
     """From a name to its file, from a script to its shebang, until an interpreter stands there."""
+    first = command
     for _ in range(DEPTH):
         if command.launcher is not None:
+            from mltrack.environments.launchers import behind_launcher
+
             return behind_launcher(command, command.launcher)
         if not command.argv:
             return None
@@ -71,18 +80,80 @@ def follow(command: Command) -> Interpreter | None:
         if program is None:
             return None
         if is_python(command.argv[0]):
-            return Interpreter((str(program),), command.cwd, command.variables, interpreter_flags(command.argv))
+            found = Interpreter((str(program),), command.cwd, command.variables, interpreter_flags(command.argv))
+            return of_started(first, found, depth)
         if is_shim(program):
             target = behind_shim(program, command)
             if target is None:
                 return None
             command = unwrap((target, *command.argv[1:]), command.cwd, command.variables)
             continue
+        within = in_shell(command, depth)
+        if within is not None:
+            return within
         started_by = shebang(program)
         if not started_by:
             return None
         command = unwrap((*started_by, str(program), *command.argv[1:]), command.cwd, command.variables)
     return None
+
+
+def in_shell(command: Command, depth: int) -> Interpreter | None:
+    """The first interpreter that the text of a shell starts; others are remarked upon."""
+    from mltrack.environments.shells import commands_in, script_of
+
+    text = script_of(command) if depth < SHELL_DEPTH else None
+    found: dict[tuple[str, ...], Interpreter] = {}
+    for inner in commands_in(text, command) if text else ():
+        one = follow(unwrap(inner.argv, inner.cwd, inner.variables), depth + 1)
+        if one is not None:
+            found.setdefault(one.start, one)
+    if not found:
+        return None
+    first, *others = found.values()
+    named = tuple(f"The command also starts {' '.join(one.start)}, whose packages are not recorded." for one in others)
+    return replace(first, remarks=(*first.remarks, *named))
+
+
+def of_started(command: Command, found: Interpreter, depth: int) -> Interpreter:
+    """The interpreter of what a Python program starts, if its words name it: `torchrun --no-python ./train.sh`."""
+    name = Path(command.argv[0]).name
+    if name in OWN_BUILDERS:
+        text = f"{name} builds environments of its own, which are not recorded; recorded is the one that it runs in."
+        return replace(found, remarks=(*found.remarks, text))
+    for index, word in enumerate(command.argv):
+        if word in NO_PYTHON:
+            rest = [word for word in command.argv[index + 1 :] if not word.startswith("-")]
+            places = [command.argv.index(word, index) for word in rest]
+            inner = (follow(replace(command, argv=command.argv[place:]), depth + 1) for place in places)
+            return next((one for one in inner if one is not None), found)
+    return found
+
+
+def of_notebook(command: Command, found: Interpreter, depth: int) -> Interpreter:
+    """The interpreter of a notebook's kernel, where the command runs one; that of the tool is then remarked upon."""
+    from mltrack.environments.kernels import execution_of, find_kernel
+
+    execution = execution_of(command)
+    if execution is None or len(found.start) != 1:
+        return found
+    kernel = find_kernel(execution, command, Path(found.start[0]).parent.parent)
+    if kernel is None:
+        text = "The kernel of the notebook is not known; recorded is the environment of the program that runs it."
+        return replace(found, remarks=(*found.remarks, text))
+    if kernel.program is None:
+        return replace(found, flags=())
+    inner = follow(unwrap((kernel.program,), command.cwd, command.variables), depth + 1)
+    if inner is None:
+        text = f"The notebook's kernel {kernel.name!r} is {kernel.program}, whose packages are not recorded."
+        return replace(found, remarks=(*found.remarks, text))
+    if Path(inner.start[0]).parent == Path(found.start[0]).parent:
+        return replace(inner, remarks=found.remarks)
+    text = (
+        f"The notebook's kernel {kernel.name!r} is {inner.start[0]}: recorded is that environment, not the one of "
+        f"{found.start[0]}, which runs the notebook."
+    )
+    return replace(inner, remarks=(*found.remarks, *inner.remarks, text))
 
 
 def default_interpreter(cwd: Path, variables: Mapping[str, str]) -> Interpreter | None:
@@ -153,73 +224,13 @@ def behind_shim(program: Path, command: Command) -> str | None:
     return answer if answer and answer.startswith("/") else None
 
 
-def behind_launcher(command: Command, launcher: Launcher) -> Interpreter | None:
-    """The interpreter of the environment that a launcher chooses."""
-    program = locate(launcher.program, command.cwd, command.variables)
-    if program is None:
-        return None
-    flags = interpreter_flags(command.argv) if command.argv and is_python(command.argv[0]) else ()
-    found = uv_interpreter(command, launcher, program) if launcher.name == "uv" else None
-    start = (str(found),) if found else (str(program), *launcher.words()[1:], "python")
-    return Interpreter(start, command.cwd, command.variables, flags, launcher.name not in INSTALLING)
-
-
-def uv_interpreter(command: Command, launcher: Launcher, uv: Path) -> Path | None:
-    """The interpreter of the environment that `uv run` uses, where that exists already; None: uv must be asked."""
-    if any(option.split("=")[0] in EPHEMERAL for option in launcher.options):
-        return None
-    script = own_environment(command)
-    if script is not None:
-        answer = ask((str(uv), "python", "find", "--script", str(script)), command.cwd, command.variables)
-        return Path(answer) if answer else None
-    for place in uv_places(command, launcher.options):
-        python = place / "bin" / "python"
-        if python.exists():
-            return python
-    return None
-
-
-def uv_places(command: Command, options: tuple[str, ...]) -> list[Path]:
-    """The directories of which uv takes the first that holds an environment."""
-    roots = [] if "--no-project" in options else uv_roots(command.cwd, options)
-    active = command.variables.get("VIRTUAL_ENV")
-    if active and (not roots or "--active" in options):
-        return [command.cwd / active]
-    if not roots:
-        return [place / ".venv" for place in (command.cwd, *command.cwd.parents)]
-    return [root / command.variables.get("UV_PROJECT_ENVIRONMENT", ".venv") for root in roots]
-
-
-def uv_roots(cwd: Path, options: tuple[str, ...]) -> list[Path]:
-    """The directories that may hold the project's environment: that of the project, and those of workspaces above."""
-    start = cwd
-    for index, option in enumerate(options):
-        name, is_joined, value = option.partition("=")
-        if name in ("--directory", "--project"):
-            start = start / (value if is_joined else "".join(options[index + 1 : index + 2]))
-    projects = [place for place in (start, *start.parents) if (place / "pyproject.toml").is_file()]
-    return projects[:1] + [place for place in projects[1:] if b"[tool.uv.workspace" in head(place / "pyproject.toml")]
-
-
-def own_environment(command: Command) -> Path | None:
-    """The script that `uv run` starts, if it names its own requirements in a comment block (PEP 723)."""
-    if len(command.argv) < 2 or command.argv[:2] != python_words(command.argv[1:2], []):
-        return None
-    script = command.cwd / command.argv[1]
-    try:
-        text = script.read_bytes()
-    except OSError:
-        return None
-    return script if re.search(rb"^# /// script\s*$", text, re.MULTILINE) else None
-
-
 def ask(words: tuple[str, ...], cwd: Path, variables: Mapping[str, str]) -> str | None:
-    """The last line that a program prints, or None if it fails."""
+    """The last line that a program prints, or None if it fails. As no process of the run, it must not tell as one."""
     try:
         done = subprocess.run(
             words,
             cwd=cwd,
-            env=dict(variables),
+            env={name: text for name, text in variables.items() if not name.startswith("MLTRACK_")},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

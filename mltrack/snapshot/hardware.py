@@ -10,18 +10,29 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mltrack.patterns import lazy
 from mltrack.records import Gpu, Hardware
 
 SIGNS_OF_A_DRIVER = ("proc/driver/nvidia/version", "dev/nvidiactl", "dev/dxg")
 """Files that are there where a GPU may be asked for; starting the library without a driver costs, and finds nothing."""
+
+MATTERS = {
+    "flags": lazy(r"ssse3|sse4_[12]|avx\w*|fma4?|f16c|bmi[12]|amx\w*"),
+    "Features": lazy(r"neon|asimd\w*|fphp|sve\w*|sme\w*|bf16|i8mm"),
+}
+"""The flags that OpenBLAS, MKL, oneDNN and NumPy look at: of x86, and of ARM."""
+
+MOST_ASKED = 64
+"""Processors whose files are read one by one; for more than that it would take too long."""
 
 
 def capture_hardware(root: Path = Path("/")) -> Hardware:
     """The hardware of this machine, as this process may use it. `root` is where `/proc` and its like lie."""
     memory = memory_of(root)
     limit = memory_limit(root)
+    processors = processors_of(root)
     return Hardware(
-        cpu=cpu_of(root),
+        cpu=cpu_of(root, processors),
         cores=cores(),
         memory_bytes=memory,
         gpus=gpus_of(root),
@@ -30,6 +41,9 @@ def capture_hardware(root: Path = Path("/")) -> Hardware:
         machine=os.uname().machine,
         cpu_limit=cpu_limit(root),
         memory_limit_bytes=limit if limit is not None and (memory is None or limit < memory) else None,
+        cpu_flags=flags_of(processors),
+        cpu_id=id_of(processors),
+        physical_cores=physical_cores(root, processors),
     )
 
 
@@ -48,18 +62,65 @@ def cores() -> int | None:
     return os.cpu_count()
 
 
-def cpu_of(root: Path) -> str | None:
+def processors_of(root: Path) -> list[dict[str, str]]:
+    """The blocks of `/proc/cpuinfo`: one a processor, and on some machines one more that is of no processor."""
+    found = []
+    for block in read(root / "proc/cpuinfo").split("\n\n"):
+        lines = [line.partition(":") for line in block.splitlines()]
+        found.append({key.strip(): text.strip() for key, _, text in reversed(lines)})
+    return found
+
+
+def first_of(processors: list[dict[str, str]], *keys: str) -> str | None:
+    """The value of the first of the keys that any processor has."""
+    return next((words[key] for key in keys for words in processors if words.get(key)), None)
+
+
+def cpu_of(root: Path, processors: list[dict[str, str]]) -> str | None:
     """The processor's model; where it has no name (ARM), its maker's and its own number, or the board's name."""
-    lines = [line.partition(":") for line in read(root / "proc/cpuinfo").splitlines()]
-    words = {key.strip(): text.strip() for key, _, text in reversed(lines)}
-    for key in ("model name", "cpu model", "Processor", "cpu", "uarch"):
-        if words.get(key):
-            return words[key]
-    if "CPU implementer" in words and "CPU part" in words:
-        return f"ARM implementer {words['CPU implementer']} part {words['CPU part']}"
+    name = first_of(processors, "model name", "cpu model", "Processor", "cpu", "uarch")
+    if name:
+        return name
+    maker, part = first_of(processors, "CPU implementer"), first_of(processors, "CPU part")
+    if maker and part:
+        return f"ARM implementer {maker} part {part}"
     import platform
 
     return read(root / "proc/device-tree/model") or platform.processor() or None
+
+
+def id_of(processors: list[dict[str, str]]) -> str | None:
+    """What libraries know the microarchitecture by: a cloud's model names ("AMD EPYC") do not tell it."""
+    for words in (
+        ("vendor_id", "cpu family", "model", "stepping"),
+        ("CPU implementer", "CPU part", "CPU variant", "CPU revision"),
+    ):
+        found = [first_of(processors, word) for word in words]
+        if found[0] and found[1]:
+            return " ".join(text or "?" for text in found)
+    return None
+
+
+def flags_of(processors: list[dict[str, str]]) -> tuple[str, ...]:
+    """The instruction sets that numeric libraries choose their code by, sorted; those that every processor has."""
+    for key, pattern in MATTERS.items():
+        sets = [set(text.split()) for text in {words[key] for words in processors if words.get(key)}]
+        if sets:
+            return tuple(sorted(flag for flag in set.intersection(*sets) if pattern.fullmatch(flag)))
+    return ()
+
+
+def physical_cores(root: Path, processors: list[dict[str, str]]) -> int | None:
+    """Cores behind the processors that this process may run on: two of these may be threads of one core."""
+    mine = {str(number) for number in os.sched_getaffinity(0)} if hasattr(os, "sched_getaffinity") else set()
+    known = [words for words in processors if words.get("processor") in mine]
+    if known and all("physical id" in words and "core id" in words for words in known):
+        return len({(words["physical id"], words["core id"]) for words in known})
+    if len(mine) > MOST_ASKED:
+        return None
+    places = [root / f"sys/devices/system/cpu/cpu{number}/topology" for number in mine]
+    siblings = [read(place / "core_cpus_list") or read(place / "thread_siblings_list") for place in places]
+    return len(set(siblings)) if siblings and all(siblings) else None
 
 
 def memory_of(root: Path) -> int | None:

@@ -8,9 +8,30 @@ import pytest
 from hypothesis import given
 
 from mltrack.compare.changes import Change, same_value
-from mltrack.compare.differences import SECTIONS, CodeChange, Differences, diff_runs, to_json
+from mltrack.compare.differences import (
+    SECTIONS,
+    CodeChange,
+    Differences,
+    diff_runs,
+    explain_lock,
+    here_differs,
+    to_json,
+)
+from mltrack.compare.packages import PackageChange
 from mltrack.digest import plain
-from mltrack.records import CodeState, Environment, Gpu, Image, LeftOut, NestedCode, Parent, Run, from_dict, to_dict
+from mltrack.records import (
+    CodeState,
+    Environment,
+    Gpu,
+    Hardware,
+    Image,
+    LeftOut,
+    NestedCode,
+    Parent,
+    Run,
+    from_dict,
+    to_dict,
+)
 from tests.compare.samples import artifact, digest, input_file, metric, sample_run
 from tests.compare.strategies import quick, runs
 
@@ -167,7 +188,7 @@ def test_environment_names_packages_python_image_and_lasting_variables() -> None
     )  # fmt: skip
     found = changed(environment=environment)
     assert whats(found.environment) == {
-        "python": "changed", "image.id": "added", "image.digest": "added", "image.reference": "added",
+        "python": "changed", "image.id": "added", "image.reference": "added",
         "packages.numpy": "changed", "packages.scikit-learn": "removed", "packages.torch": "added",
         "variables.OMP_NUM_THREADS": "changed", "variables.PYTHONHASHSEED": "removed",
     }  # fmt: skip
@@ -186,6 +207,71 @@ def test_hardware_names_the_fact_of_the_gpu_that_differs() -> None:
     gpus = (replace(sample_run().hardware.gpus[0], driver="560.1"), Gpu("A second one"))
     found = changed(hardware=replace(sample_run().hardware, gpus=gpus, cores=2))
     assert whats(found.hardware) == {"cores": "changed", "gpus.0.driver": "changed", "gpus.1.name": "added"}
+
+
+def test_libraries_that_both_know_are_differences_and_others_are_told() -> None:
+    a = replace(sample_run().environment, libraries={"glibc": "2.36", "blas": "x", "torch.threads": "8"})
+    b = replace(a, libraries={"glibc": "2.41", "blas": "x", "cuda": "12.4"})
+    found = diff_runs(sample_run(environment=a), sample_run(id=OTHER, environment=b))
+    assert whats(found.environment) == {"libraries.glibc": "changed"}
+    assert whats(found.informative) == {
+        "environment.libraries.cuda": "added", "environment.libraries.torch.threads": "removed",
+    }  # fmt: skip
+
+
+def test_packages_that_only_one_run_imported_are_told_if_both_were_asked() -> None:
+    environment = sample_run().environment
+    a, b = replace(environment, imported=("numpy", "scipy")), replace(environment, imported=("numpy", "torch"))
+    found = diff_runs(sample_run(environment=a), sample_run(id=OTHER, environment=b))
+    assert whats(found.informative) == {"environment.imports.scipy": "removed", "environment.imports.torch": "added"}
+    assert found.is_empty
+    assert diff_runs(sample_run(environment=environment), sample_run(id=OTHER, environment=b)).informative == ()
+
+
+def test_settings_and_kept_code_of_an_environment_are_compared() -> None:
+    environment = replace(
+        sample_run().environment, options={"gpus": "all"}, trees={"sources": digest("1"), "wheels": digest("2")}
+    )
+    assert whats(changed(environment=environment).environment) == {"options.gpus": "added", "trees.sources": "added"}
+
+
+def test_instruction_sets_are_told_as_gone_and_new() -> None:
+    hardware = replace(sample_run().hardware, cpu_flags=("avx", "avx2", "avx512f", "fma"))
+    other = replace(hardware, cpu_flags=("amx_tile", "avx", "avx2"))
+    (change,) = diff_runs(sample_run(hardware=hardware), sample_run(id=OTHER, hardware=other)).hardware
+    assert (change.what, change.a, change.b, change.kind) == ("cpu_flags", ("avx512f", "fma"), ("amx_tile",), "changed")
+    more = replace(hardware, cpu_flags=(*hardware.cpu_flags, "sve"))
+    (change,) = diff_runs(sample_run(hardware=hardware), sample_run(id=OTHER, hardware=more)).hardware
+    assert (change.a, change.b, change.kind) == (None, ("sve",), "added")
+    assert diff_runs(sample_run(), sample_run(id=OTHER, hardware=hardware)).hardware == ()
+
+
+def test_two_locks_are_told_in_packages() -> None:
+    a, b = sample_run(), sample_run(id=OTHER, environment=replace(sample_run().environment, lockfile=digest("9")))
+    found = diff_runs(a, b)
+    assert whats(found.environment) == {"lockfile": "changed"}
+    known = [PackageChange("scipy", "build", "1.14.0", "1.14.0"), PackageChange("x", "place", "an index", "vcs u")]
+    told = explain_lock(found, [*known, PackageChange("numpy", "up", "1", "2")], same_digest=False)
+    assert whats(told.environment) == {"packages.scipy": "rebuilt", "packages.x": "moved"}
+    assert whats(told.informative) == {"environment.lockfile": "changed"}
+    assert explain_lock(found, [], same_digest=True).is_empty
+    assert explain_lock(found, [], same_digest=False) == found
+
+
+def test_this_machine_is_compared_in_what_moves_numbers() -> None:
+    hardware = replace(sample_run().hardware, cpu_flags=("avx", "avx2"), cpu_id="AuthenticAMD 25 17 1")
+    environment = replace(sample_run().environment, libraries={"glibc": "2.36", "torch.threads": "8"})
+    run = sample_run(hardware=hardware, environment=environment)
+    here = replace(
+        hardware, cpu_flags=("avx",), cpu="Another", cpu_id=None, memory_bytes=1, os="Another", kernel="9", gpus=()
+    )
+    found = here_differs(run, here, {"glibc": "2.41", "musl": "1"})
+    assert whats(found) == {
+        "cpu": "changed", "cpu_flags": "removed", "gpus.0.name": "removed", "gpus.0.driver": "removed",
+        "gpus.0.cuda": "removed", "libraries.glibc": "changed",
+    }  # fmt: skip
+    assert here_differs(run, hardware, {}) == []
+    assert here_differs(replace(run, hardware=Hardware()), here, {}) == []
 
 
 def test_files_are_changed_renamed_added_and_removed() -> None:

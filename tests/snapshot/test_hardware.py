@@ -151,3 +151,42 @@ def test_the_real_library_without_a_driver_is_no_harm(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "text"), [(12040, "12.4"), (11080, "11.8"), (13000, "13.0")])
 def test_cuda_versions(number: int, text: str) -> None:
     assert cuda_version(number) == text
+
+
+X86 = """processor\t: {n}
+vendor_id\t: GenuineIntel
+cpu family\t: 6
+model\t\t: 143
+model name\t: Intel(R) Xeon(R)
+stepping\t: 8
+physical id\t: 0
+core id\t\t: {core}
+flags\t\t: fpu sse sse4_2 ssse3 avx avx2 fma f16c avx512f {more} smep sme amx_tile bmi1
+"""
+
+
+def test_instruction_sets_are_those_that_every_processor_has(tmp_path: Path) -> None:
+    blocks = [X86.format(n=0, core=0, more="avx512_fp16"), X86.format(n=1, core=0, more="avx512vl")]
+    write(tmp_path, {"proc/cpuinfo": "\n".join(blocks)})
+    found = capture_hardware(tmp_path)
+    expected = ("amx_tile", "avx", "avx2", "avx512f", "bmi1", "f16c", "fma", "sse4_2", "ssse3")
+    assert (found.cpu_flags, found.cpu_id) == (expected, "GenuineIntel 6 143 8")
+
+
+def test_threads_of_one_core_are_one_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = [X86.format(n=number, core=number // 2, more="") for number in range(4)]
+    write(tmp_path, {"proc/cpuinfo": "\n".join(blocks)})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
+    assert (capture_hardware(tmp_path).cores, capture_hardware(tmp_path).physical_cores) == (3, 2)
+
+
+def test_an_arm_processor_has_features_and_its_cores_are_in_sys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = "processor : {n}\nFeatures : fp asimd asimddp sve crc32 sb\nCPU implementer : 0x41\nCPU variant : 0x1\nCPU part : 0xd40\n"
+    topology = {f"sys/devices/system/cpu/cpu{n}/topology/core_cpus_list": f"{n}\n" for n in range(2)}
+    write(tmp_path, {"proc/cpuinfo": "\n".join(block.format(n=n) for n in range(2)), **topology})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    found = capture_hardware(tmp_path)
+    assert found.cpu_flags == ("asimd", "asimddp", "sve")
+    assert (found.cpu_id, found.physical_cores) == ("0x41 0xd40 0x1 ?", 2)
