@@ -14,7 +14,11 @@ from mltrack.errors import UsageError
 
 BUILT_IN = {
     "environments": {
+        "conda": "mltrack.environments.conda",
+        "r": "mltrack.environments.r",
+        "julia": "mltrack.environments.julia",
         "python": "mltrack.environments.python",
+        "docker": "mltrack.environments.docker",
         "system": "mltrack.environments.system",
     },
     "executors": {

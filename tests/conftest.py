@@ -32,6 +32,16 @@ PARTS = {
         "user-mode-linux, nfs-kernel-server, nfs-common, rpcbind, kmod and iproute2",
     ),
     "awk": (lambda: shutil.which("awk"), "mawk"),
+    "docker": (
+        lambda: (
+            all(map(_server, ("dockerd", "docker", "docker-registry")))
+            and os.geteuid() == 0
+            and (CACHE / "base.tar").exists()
+        ),
+        "docker.io, iptables, docker-registry and an image: make real-parts (and root)",
+    ),
+    "rattler": (lambda: _installed("rattler"), "the PyPI package py-rattler (mltrack's extra `conda`)"),
+    "Rscript": (lambda: shutil.which("Rscript"), "r-base-core"),
     "torch": (lambda: _installed("torch"), "the PyPI package torch (not a system part: never a failure)"),
 }
 _missing: dict[str, list[str]] = defaultdict(list)
@@ -87,6 +97,8 @@ def walls(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    # The index is asked by the tests that are about it: every other run would ask it for each package of this suite.
+    monkeypatch.setenv("MLTRACK_CONFIG_ENVIRONMENT_LOCK", "false")
     (home / ".gitconfig").write_text(
         "[user]\n\tname = A Tester\n\temail = tester@example.org\n[init]\n\tdefaultBranch = main\n"
         '[protocol "file"]\n\tallow = always\n[safe]\n\tdirectory = *\n'

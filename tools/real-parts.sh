@@ -9,7 +9,8 @@ fi
 if ! command -v apt-get >/dev/null; then
     echo "make real-parts knows Debian only. It would install: iproute2 git-lfs mawk mount openssh-server" >&2
     echo "openssh-client nginx-light radosgw ceph-mon ceph-osd nodejs npm xfsprogs btrfs-progs sshfs openssh-sftp-server" >&2
-    echo "user-mode-linux kmod nfs-kernel-server nfs-common rpcbind, and npm's azurite." >&2
+    echo "user-mode-linux kmod nfs-kernel-server nfs-common rpcbind docker.io iptables docker-registry mmdebstrap r-base-core," >&2
+    echo "and npm's azurite." >&2
     exit 1
 fi
 missing=""
@@ -36,14 +37,26 @@ needs modprobe kmod
 needs rpc.nfsd nfs-kernel-server
 needs mount.nfs nfs-common
 needs rpcbind rpcbind
+needs dockerd docker.io iptables
+needs docker docker.io
+needs docker-registry docker-registry
+needs mmdebstrap mmdebstrap
+needs Rscript r-base-core
 if [ -n "$missing" ]; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     # shellcheck disable=SC2086  # a list of packages
     apt-get install -y -qq --no-install-recommends $missing
 fi
-azurite="${XDG_CACHE_HOME:-$HOME/.cache}/mltrack-tests/azurite"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/mltrack-tests"
+azurite="$cache/azurite"
 if ! [ -x "$azurite/node_modules/.bin/azurite-blob" ]; then
     mkdir -p "$azurite"
     npm install --silent --no-audit --no-fund --prefix "$azurite" azurite@3
+fi
+if ! [ -s "$cache/base.tar" ]; then # a small Debian with Python: what the containers of the tests begin with
+    mkdir -p "$cache"
+    mmdebstrap -q --variant=extract --include=python3,python3-venv,libstdc++6,dash,bash,coreutils,base-files,libc-bin \
+        bookworm "$cache/base.partial.tar"
+    mv "$cache/base.partial.tar" "$cache/base.tar"
 fi

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -28,6 +29,9 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "reproduce": ("again:reproduce", "Run a past run again from its record, and compare the results."),
         "checkout": ("again:checkout", "Lay out the code and the inputs of a run in a new directory."),
         "get": ("again:get", "Write a file of a run."),
+    },
+    "Environments": {
+        "env": ("env:env", "Show, compare, check, export and trim environments."),
     },
     "Edit": {
         "tag": ("edit:tag", "Attach short words to a run."),
@@ -118,6 +122,10 @@ def invoke(argv: list[str]) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "mltrack"
-        tell_error(error.format_message(), getattr(error, "hint", None) or f"See: {path} --help")
+        message = error.format_message()
+        if message.startswith("Usage:"):  # a group without a command answers with its help
+            sys.stderr.write(f"{message}\n")
+            return error.exit_code
+        tell_error(message, getattr(error, "hint", None) or f"See: {path} --help")
         return 125 if argv[0] in WRAPPERS else error.exit_code
     return result if isinstance(result, int) else 0

@@ -17,7 +17,14 @@ MANY = {
     "--set": "overrides",
     "--tag": "tags",
 }
-ONE = {"--name": "name", "--experiment": "experiment", "--why": "why", "--env": "env", "--resume-from": "resume_from"}
+ONE = {
+    "--name": "name",
+    "--experiment": "experiment",
+    "--why": "why",
+    "--env": "env",
+    "--image": "image",
+    "--resume-from": "resume_from",
+}
 NUMBER = {"--seed": "seed"}
 FLAG = {"--isolated": "isolated", "--strict": "strict", "--quiet": "quiet", "--json": "as_json"}
 

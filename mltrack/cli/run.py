@@ -44,7 +44,11 @@ def run(
     experiment: Experiment = None,
     why: Why = None,
     env: Annotated[
-        str | None, typer.Option("--env", metavar="KIND", help="Kind of environment: auto, python, system.")
+        str | None,
+        typer.Option("--env", metavar="KIND", help="Kind of environment: auto, python, conda, docker, system ..."),
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option("--image", metavar="REF", help="Run in a container of this image.")
     ] = None,
     resume_from: Annotated[
         str | None,
@@ -75,6 +79,7 @@ def run(
         experiment=experiment,
         why=why,
         env=env,
+        image=image,
         resume_from=resume_from,
         seed=seed,
         isolated=isolated,

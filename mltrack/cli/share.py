@@ -67,10 +67,16 @@ def push(
     refs: Refs = None,
     name: RemoteName = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say how much it would be.")] = False,
+    wheels: Annotated[
+        bool, typer.Option("--wheels", help="Send the packages too, so that no package index is needed.")
+    ] = False,
+    images: Annotated[
+        bool, typer.Option("--images", help="Send the container images too, so that no registry is needed.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Send runs and their data to a remote. What is there already is not sent again."""
-    from mltrack.operations.share import plan_push
+    from mltrack.operations.share import gather, plan_push
     from mltrack.operations.share import push as send
     from mltrack.views.progress import Progress
 
@@ -79,6 +85,9 @@ def push(
         if plan:
             planned(plan_push(project, refs or (), name), "send", True, as_json)
             return
+        for carried in gather(project, refs or (), wheels, images, say):
+            for warning in carried.warnings:
+                say(f"warning: {carried.run}: {warning.message}")
         with Progress("push") as progress:
             moved = send(project, refs or (), name, progress)
     told(moved, "Sent", as_json)

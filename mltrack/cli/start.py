@@ -30,6 +30,7 @@ def start_run(
     experiment: str | None = None,
     why: str | None = None,
     env: str | None = None,
+    image: str | None = None,
     resume_from: str | None = None,
     seed: int | None = None,
     isolated: bool = False,
@@ -54,6 +55,7 @@ def start_run(
         why=why,
         seed=seed,
         environment_kind=env,
+        environment_options={} if image is None else {"image": image},
         resume_from=resume_from,
         isolated=isolated,
         strict=strict,
@@ -82,7 +84,7 @@ def working_directory() -> Path:
 def told(work: Callable[[Tell], Run], project: Project, quiet: bool, as_json: bool) -> int:
     """Do the work, tell its story on stderr (or the run as JSON on stdout); returns the exit code of its command."""
     if not quiet:
-        project.progress.draw = drawn_keeping
+        project.progress.draw, project.progress.say = drawn_keeping, say
     try:
         done = work(silent if quiet else say)
     finally:

@@ -7,13 +7,14 @@ is known, so that a run whose supervisor is killed keeps it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import MltrackError, StorageError
+from mltrack.operations.environment import keep_found, kind_of, lock_of, options_of, shown_options, user_cache
 from mltrack.operations.request import Recording
 from mltrack.records import CodeState, Environment, Hardware, Input, Warning, to_dict
 from mltrack.snapshot.code import keep_code
@@ -33,6 +34,8 @@ class Beside:
         self.code: CodeState = recording.captured.code
         self.inputs: list[Input] = []
         self.environment_warnings: list[Warning] = []
+        self.tops: Mapping[str, Sequence[str]] = {}
+        """Package -> import paths, to tell from the processes what was used."""
         self.is_settled = True
         """False when the command itself may still change its environment, as `uv run` does."""
         self.warnings: list[Warning] = []
@@ -57,20 +60,29 @@ class Beside:
     def see_environment(self) -> None:
         from mltrack.environments import Request, choose
 
-        project, plan, variables = self.recording.project, self.recording.plan, self.recording.variables
+        recording = self.recording
+        project, plan, variables = recording.project, recording.plan, recording.variables
+        options = options_of(project, plan.request)
         request = Request(
             plan.argv,
             plan.working_directory,
             variables,
             user_cache(variables),
             plan.place.installed_from or plan.place.root,
+            options,
+            recording.started.facts if recording.started else {},
+            may_ask=options.get("lock", True),
+            known=known_lock(recording),
+            tell=project.progress.tell,
         )
-        found = choose(request, plan.request.environment_kind or project.config.environment_kind).capture(request)
+        found = choose(request, kind_of(project, plan.request)).capture(request)
+        project.progress.tell("")
         self.is_settled = found.settled
-        lockfile = project.store.put_bytes(found.lock) if found.lock is not None else None
-        recorded = self.recording.redactor.variables(without_inside(variables))
-        self.environment = replace(found.environment, lockfile=lockfile, variables=recorded)
-        self.environment_warnings = list(found.warnings)
+        seen = request.facts.get("variables") or without_inside(variables)  # a container has others than we have
+        recorded = recording.redactor.variables(seen)
+        kept = keep_found(project, found)
+        self.environment = replace(kept, variables=recorded, options=shown_options(kept.options, recording.redactor))
+        self.environment_warnings, self.tops = list(found.warnings), found.tops
 
     def see_hardware(self) -> None:
         from mltrack.snapshot.hardware import capture_hardware
@@ -118,6 +130,14 @@ class Beside:
         }
 
 
+def known_lock(recording: Recording) -> bytes | None:
+    """The lock of the run that is reproduced, if it is here."""
+    then = recording.plan.repeats
+    digest = lock_of(then) if then is not None else None
+    store = recording.project.store
+    return store.get_bytes(digest) if digest is not None and not store.missing([digest]) else None
+
+
 def without_inside(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables with PYTHONPATH as the user has it: what a run puts in front of it are paths of this machine."""
     path = os.environ.get("PYTHONPATH")
@@ -128,9 +148,3 @@ def without_inside(variables: Mapping[str, str]) -> dict[str, str]:
 def git_dirs(captured: Captured) -> dict[str, Path]:
     """Path of each nested repository ("" for the outermost) -> its git directory."""
     return dict(captured.objects)
-
-
-def user_cache(variables: Mapping[str, str]) -> Path:
-    """The user's cache directory for mltrack, after the XDG base directory specification."""
-    base = variables.get("XDG_CACHE_HOME") or os.path.join(variables.get("HOME") or "/nonexistent", ".cache")
-    return Path(base) / "mltrack"

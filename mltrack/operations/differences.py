@@ -19,11 +19,29 @@ def diff(project: Project, ref_a: str, ref_b: str) -> tuple[Run, Run, Difference
     from mltrack.operations.find import find_run
 
     a, b = find_run(project, ref_a), find_run(project, ref_b)
-    found = diff_runs(a, b)
+    found = with_packages(project, a, b, diff_runs(a, b))
     if a.code.tree == b.code.tree or a.code.tree is None or b.code.tree is None:
         return a, b, found
     files, patch = code_changes(project, a, b)
     return a, b, replace(found, code_files=files, patch=patch)
+
+
+def with_packages(project: Project, a: Run, b: Run, found: Differences) -> Differences:
+    """The differences with what two locks say of packages of one version, where both locks can be read."""
+    from mltrack.compare.differences import explain_lock
+    from mltrack.compare.packages import of_packages
+    from mltrack.environments import get, packages
+    from mltrack.operations.environment import recorded
+
+    if a.environment.kind != b.environment.kind or all(change.what != "lockfile" for change in found.environment):
+        return found
+    try:
+        kind = get(a.environment.kind)
+        with recorded(project, a) as first, recorded(project, b) as second:
+            changes = of_packages(packages(kind, first), packages(kind, second))
+    except MltrackError:
+        return found
+    return explain_lock(found, changes, a.environment.digest == b.environment.digest)
 
 
 def code_changes(project: Project, a: Run, b: Run) -> tuple[tuple[CodeChange, ...], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from mltrack.operations.collect import Collected, collect
 from mltrack.operations.outputs import remember
 from mltrack.operations.request import Recording
 from mltrack.operations.seal import seal
+from mltrack.operations.told import with_told
 from mltrack.records import Resources, Run, Warning
 from mltrack.snapshot.code import drop_refs
 from mltrack.snapshot.fingerprint import Basis, fingerprint
@@ -28,7 +29,11 @@ def finish(recording: Recording, beside: Beside, outcome: Outcome) -> Run:
     beside.look_again()
     collected = collect(recording, outcome)
     run = assemble(recording, beside, collected)
-    run = replace(run, **outcome_fields(outcome), fingerprint=fingerprint(basis_of(recording, run), project.key))
+    run = replace(
+        run,
+        **outcome_fields(outcome, recording.rundir.read("usage") or {}),
+        fingerprint=fingerprint(basis_of(recording, run), project.key),
+    )
     sealed = seal(project, run, recording.rundir)
     if beside.code.packs:  # the store is the keeper now
         drop_refs(beside.code, git_dirs(recording.captured))
@@ -51,11 +56,12 @@ def assemble(recording: Recording, beside: Beside, collected: Collected) -> Run:
     from mltrack.formats.series import summarise
 
     opening = recording.opening
+    environment, told = with_told(beside.environment, beside.tops, recording.rundir.path, recording.redactor)
     logged = recording.redactor.params(collected.params)
     return replace(
         opening,
         code=beside.code,
-        environment=beside.environment,
+        environment=environment,
         hardware=beside.hardware,
         inputs=tuple(beside.inputs),
         params={**opening.params, **logged},
@@ -67,6 +73,7 @@ def assemble(recording: Recording, beside: Beside, collected: Collected) -> Run:
         warnings=(
             *opening.warnings,
             *beside.environment_warnings,
+            *told,
             *beside.warnings,
             *changed_inputs(beside),
             *collected.warnings,
@@ -82,8 +89,8 @@ def changed_inputs(beside: Beside) -> list[Warning]:
     ]
 
 
-def outcome_fields(outcome: Outcome) -> dict[str, Any]:
-    """The fields of a run that its outcome fills."""
+def outcome_fields(outcome: Outcome, used: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a run that its outcome fills. `used`: what an environment that was entered says it used."""
     from mltrack.operations.record import timestamp
 
     return {
@@ -93,8 +100,18 @@ def outcome_fields(outcome: Outcome) -> dict[str, Any]:
         "started_at": timestamp(outcome.started_at),
         "finished_at": timestamp(outcome.finished_at),
         "duration_s": round(outcome.duration_s, 6),
-        "resources": Resources(outcome.peak_memory_bytes, outcome.cpu_seconds),
+        "resources": resources_of(outcome.peak_memory_bytes, outcome.cpu_seconds, used),
     }
+
+
+def resources_of(memory: int | None, cpu: float | None, used: Mapping[str, Any]) -> Resources:
+    """What the command used: in a container by what that says, for the process here only hands bytes on."""
+    if not used:
+        return Resources(memory, cpu)
+    peak, seconds = used.get("peak_memory_bytes"), used.get("cpu_seconds")
+    return Resources(
+        peak if isinstance(peak, int) else None, float(seconds) if isinstance(seconds, (int, float)) else None
+    )
 
 
 def keep_series(project: Project, points: Sequence[Point]) -> str | None:

@@ -17,6 +17,8 @@ def named_objects(run: Run) -> list[tuple[str, str]]:
     found = list(code_objects(run.code, "code"))
     if run.environment.lockfile:
         found.append(("environment", run.environment.lockfile))
+    found += [(f"environment {name}", digest) for name, digest in run.environment.trees.items()]
+    found += [(f"environment {name}, kept later", digest) for name, digest in run.environment_kept.items()]
     found += [(f"input {item.path}", item.digest) for item in run.inputs if item.kept and item.digest]
     found += [(f"artifact {artifact.path}", artifact.digest) for artifact in run.artifacts]
     if run.series:
@@ -30,6 +32,8 @@ def directories_of(run: Run) -> list[str]:
     """The digests among them that are manifests."""
     items: tuple[Input | Artifact, ...] = (*run.inputs, *run.artifacts)
     trees = [item.digest for item in items if item.kind == "directory" and item.digest]
+    trees += run.environment.trees.values()
+    trees += [digest for name, digest in run.environment_kept.items() if name != "lock"]
     return list(dict.fromkeys([*trees, *raw_manifests(run.code)]))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mltrack.operations.objects import named_objects
 from mltrack.operations.seal import seal
-from mltrack.records import CodeState, Environment, Hardware, Input, Log, Resources, Run, Warning, from_dict
+from mltrack.records import CodeState, Environment, Hardware, Input, Log, Run, Warning, from_dict
 from mltrack.snapshot.code import drop_refs, keep_code, nested_git_dirs
 
 if TYPE_CHECKING:
@@ -209,9 +209,10 @@ def with_journals(project: Project, run: Run, rundir: RunDir) -> Run:
 
 def with_outcome(run: Run, rundir: RunDir) -> Run:
     """Status and times: as the supervisor wrote them, or lost."""
+    from mltrack.operations.finish import resources_of
     from mltrack.operations.record import timestamp
 
-    outcome, process = rundir.read("outcome"), rundir.read("process") or {}
+    outcome, process, used = rundir.read("outcome"), rundir.read("process") or {}, rundir.read("usage") or {}
     if outcome is None:
         last = max((path.stat().st_mtime for path in (rundir.output, rundir.metrics) if path.exists()), default=None)
         gone = Warning("lost", "mltrack was killed while it watched this run; how the command ended is not known.")
@@ -228,7 +229,7 @@ def with_outcome(run: Run, rundir: RunDir) -> Run:
         started_at=timestamp(outcome["started_at"]),
         finished_at=timestamp(outcome["finished_at"]),
         duration_s=outcome["duration_s"],
-        resources=Resources(outcome.get("peak_memory_bytes"), outcome.get("cpu_seconds")),
+        resources=resources_of(outcome.get("peak_memory_bytes"), outcome.get("cpu_seconds"), used),
         log=replace(run.log, truncated=True) if isinstance(run.log, Log) and outcome.get("log_truncated") else run.log,
         warnings=(*run.warnings, late),
     )

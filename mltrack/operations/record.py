@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import MltrackError, NotSealed, StartError, StorageError
 from mltrack.operations.beside import Beside
+from mltrack.operations.environment import enter
 from mltrack.operations.finish import finish
 from mltrack.operations.request import Plan, Recording, Tell
 from mltrack.operations.run_params import params_of
@@ -91,8 +92,10 @@ def prepare(project: Project, plan: Plan, rundir: RunDir, tell: Tell) -> Recordi
     before = state_before(plan, captured)
     reserve(rundir)
     rundir.write("start", {"run": to_dict(opening), "root": str(plan.place.root), "copy": plan.place.is_copy})
-    variables = variables_for(plan, rundir)
-    return Recording(project, plan, rundir, redactor, captured, tuple(inputs), opening, before, variables)
+    own = own_variables(plan, rundir)
+    variables = {name: text for name, text in {**os.environ, **own}.items() if text is not None}
+    started = enter(project, plan, rundir.path, {name: variables[name] for name in own if name in variables}, tell)
+    return Recording(project, plan, rundir, redactor, captured, tuple(inputs), opening, before, variables, started)
 
 
 def capture(project: Project, plan: Plan) -> Captured:
@@ -242,15 +245,10 @@ def state_before(plan: Plan, captured: Captured) -> dict[bytes, Any]:
     return before
 
 
-def variables_for(plan: Plan, rundir: RunDir) -> dict[str, str]:
-    """The environment of the command: the caller's, and mltrack's own few names."""
-    variables = dict(os.environ)
-    for name, value in plan.place.variables.items():
-        if value is None:
-            variables.pop(name, None)
-        else:
-            variables[name] = value
-    path = variables.get("PYTHONPATH")
+def own_variables(plan: Plan, rundir: RunDir) -> dict[str, str | None]:
+    """The variables that the run itself sets, or with None removes: those of its place, and mltrack's own few names."""
+    variables = dict(plan.place.variables)
+    path = variables["PYTHONPATH"] if "PYTHONPATH" in variables else os.environ.get("PYTHONPATH")
     variables |= {
         "PYTHONPATH": f"{INSIDE}{os.pathsep}{path}" if path else str(INSIDE),
         "MLTRACK_RUN_ID": rundir.id,
@@ -271,11 +269,11 @@ def execute(recording: Recording, beside: Beside) -> Outcome:
     from mltrack.executors import Command
     from mltrack.executors.local import execute as execute_locally
 
-    plan = recording.plan
+    plan, started = recording.plan, recording.started
     command = Command(
-        argv=plan.argv,
-        cwd=plan.working_directory,
-        environment=recording.variables,
+        argv=started.argv if started else plan.argv,
+        cwd=started.cwd if started else plan.working_directory,
+        environment=started.variables if started else recording.variables,
         log_limit_bytes=recording.project.config.log_limit,
         redact=recording.redactor.data,
         quiet=plan.request.quiet,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.compare.verdict import Rules, could_not_run, judge
-from mltrack.errors import CheckFailed, MltrackError
+from mltrack.errors import CheckFailed, MltrackError, StorageError
 from mltrack.nouns import noun
 from mltrack.operations.fetch import ensure_here
 from mltrack.operations.find import find_run
@@ -54,31 +54,37 @@ def reproduce(
     """
     project, then, top = begin(ref, start, url, into, tell)
     with project:
-        phase = "fetching"
-        try:
-            tell(f"fetching code, data and environment of {then.id}")
-            ensure_here(project, needed(then), tell, directories_of(then))
-            phase = "restoring"
-            tell(f"restoring them in {top}")
-            root = lay_out(project, then, top)
-            remove_recorded_artifacts(then, root)
-            phase = "environment"
-            rebuilt = rebuild(project, then, root, tell)
-            phase = "running"
-            tell(f"running {' '.join(then.command)}")
-            now = record(project, plan_for(then, root, rebuilt, output_to_stderr), tell)
-        except MltrackError as error:
-            if phase in ("fetching", "restoring"):
-                if into is None and top.parent == project.work:
-                    shutil.rmtree(top, ignore_errors=True)
-                raise
-            return Reproduction(then, None, could_not_run(then.id, phase, cause_of(error)), top)
-        verdict = judge(then, now, rules_for(project, then))
-        verdict = replace(
-            verdict, conditions=(*verdict.conditions, *(Condition(w.kind, None, w.message) for w in rebuilt.warnings))
-        )
-        project.ledger.add_event("verdict", now.id, to_dict(verdict))
-        return Reproduction(then, replace(now, verdict=verdict), verdict, top)
+        return again(project, then, top, tell, output_to_stderr)
+
+
+def again(project: Project, then: Run, top: Path, tell: Tell = silent, output_to_stderr: bool = False) -> Reproduction:
+    """Reproduce a run in the directory `top`; one below the project's own goes if it cannot even be restored."""
+    phase = "fetching"
+    try:
+        tell(f"fetching code, data and environment of {then.id}")
+        ensure_here(project, needed(then), tell, directories_of(then))
+        phase = "restoring"
+        tell(f"restoring them in {top}")
+        root = lay_out(project, then, top)
+        remove_recorded_artifacts(then, root)
+        tell_of_here(then, tell)
+        phase = "environment"
+        rebuilt = rebuild(project, then, root, tell)
+        phase = "running"
+        tell(f"running {' '.join(then.command)}")
+        now = record(project, plan_for(then, root, rebuilt, output_to_stderr), tell)
+    except MltrackError as error:
+        if phase in ("fetching", "restoring"):
+            if top.parent == project.work:
+                shutil.rmtree(top, ignore_errors=True)
+            raise
+        return Reproduction(then, None, could_not_run(then.id, phase, cause_of(error)), top)
+    verdict = judge(then, now, rules_for(project, then))
+    verdict = replace(
+        verdict, conditions=(*verdict.conditions, *(Condition(w.kind, None, w.message) for w in rebuilt.warnings))
+    )
+    project.ledger.add_event("verdict", now.id, to_dict(verdict))
+    return Reproduction(then, replace(now, verdict=verdict), verdict, top)
 
 
 def cause_of(error: MltrackError) -> str:
@@ -119,27 +125,50 @@ def check_whole(run: Run) -> Run:
     return run
 
 
+def tell_of_here(then: Run, tell: Tell) -> None:
+    """Before it starts: what of this machine may give other numbers. The verdict's conditions say it again."""
+    from mltrack.compare.differences import here_differs, in_words
+    from mltrack.environments.libraries import of_machine
+    from mltrack.snapshot.hardware import capture_hardware
+
+    libraries = {} if then.environment.image else of_machine()  # a container brings its own
+    changes = here_differs(then, capture_hardware(), libraries)
+    if changes:
+        tell(f"this machine may give other numbers in the last digits: {in_words(changes)}")
+
+
 def needed(run: Run) -> list[str]:
     """The objects that a reproduction needs: not the old artifacts, which are compared by digest alone."""
-    return [digest for name, digest in named_objects(run) if not name.startswith(("artifact ", "metric ", "output "))]
+    unneeded = (
+        "artifact ",
+        "metric ",
+        "output ",
+        "environment ",
+    )  # trees of the environment come when it asks for them
+    return [digest for name, digest in named_objects(run) if not name.startswith(unneeded)]
 
 
 def rebuild(project: Project, run: Run, root: Path, tell: Tell) -> Rebuilt:
-    """The recorded environment, built here."""
-    from mltrack.environments import RebuildRequest
-    from mltrack.operations.beside import user_cache
-    from mltrack.plugins import load
+    """The recorded environment, built in the user's cache; where that cannot be written, in this project."""
+    from mltrack.environments import RebuildRequest, get
+    from mltrack.operations.environment import lock_of, recorded, user_cache
 
-    lock = project.store.get_bytes(run.environment.lockfile) if run.environment.lockfile else None
-    kind = load("environments", run.environment.kind)
-    name = (run.environment.lockfile or "none").removeprefix("b3:")[:32]
-    place = user_cache(os.environ) / "environments" / name
+    name = (lock_of(run) or "none").removeprefix("b3:")[:32]
+    places = [base / "environments" / name for base in (user_cache(os.environ), project.work)]
+    kind = get(run.environment.kind)
     if run.environment.packages:
         many = len(run.environment.packages)
-        tell(f"building the environment: Python {run.environment.python}, {many} package{'s' if many > 1 else ''}")
-    request = RebuildRequest(run.environment, lock, run.command, root, place, dict(os.environ), root, run.cwd)
-    rebuilt: Rebuilt = kind.rebuild(request)
-    return rebuilt
+        what = f"Python {run.environment.python}" if run.environment.python else run.environment.kind
+        tell(f"building the environment: {what}, {many} package{'s' if many > 1 else ''}")
+    with recorded(project, run, tell) as environment:
+        request = RebuildRequest(environment, run.command, root, places[0], root, run.cwd)
+        try:
+            return kind.rebuild(request)
+        except StorageError as error:
+            if hasattr(kind, "start"):  # a container engine builds where it builds
+                raise
+            tell(f"{error.message} Building it in {places[1]} instead.")
+        return kind.rebuild(replace(request, place=places[1]))
 
 
 def plan_for(then: Run, root: Path, rebuilt: Rebuilt, output_to_stderr: bool) -> Plan:
@@ -158,6 +187,7 @@ def plan_for(then: Run, root: Path, rebuilt: Rebuilt, output_to_stderr: bool) ->
         experiment=then.experiment,
         seed=then.seed,
         environment_kind=then.environment.kind,
+        environment_options={**then.environment.options, **rebuilt.options},
         output_to_stderr=output_to_stderr,
         parent=Parent("reproduce", then.id),
     )
@@ -170,7 +200,7 @@ def plan_for(then: Run, root: Path, rebuilt: Rebuilt, output_to_stderr: bool) ->
     made = {artifact.path for artifact in then.artifacts}
     in_parts = frozenset(name.rstrip("/") for name in then.declared.get("directories", ())) - made
     words = (then.command, rebuilt.argv, then.cwd)
-    return Plan(request, place, *words, declared, set_params, (), stdin_path, resume, in_parts)
+    return Plan(request, place, *words, declared, set_params, (), stdin_path, resume, then, in_parts)
 
 
 def recorded_variables(then: Run) -> dict[str, str]:

@@ -12,6 +12,7 @@ from mltrack.errors import UsageError
 from mltrack.nouns import noun
 
 if TYPE_CHECKING:
+    from mltrack.environments import Started
     from mltrack.formats.overrides import FileEdit
     from mltrack.git.capture import Captured
     from mltrack.git.repository import Repository
@@ -70,6 +71,8 @@ class RunRequest:
     why: str | None = None
     seed: int | None = None
     environment_kind: str | None = None
+    environment_options: Mapping[str, Any] = field(default_factory=dict)
+    """Laid on top of the settings below `environment:`."""
     resume_from: str | None = None
     isolated: bool = False
     strict: bool = False
@@ -123,6 +126,8 @@ class Plan:
     stdin: Path | None = None
     resume: tuple[Artifact | Input, ...] = ()
     """Recorded files that the run starts from."""
+    repeats: Run | None = None
+    """The run that is reproduced."""
     in_parts: frozenset[str] = frozenset()
     """Declared directories of which the reproduced run recorded single files, because others lay there already."""
 
@@ -147,3 +152,5 @@ class Recording:
     """Path below the root -> stat fields, of all files that were there."""
     variables: Mapping[str, str]
     """The environment of the command."""
+    started: Started | None = None
+    """How it starts inside of an environment that must be entered: a container."""

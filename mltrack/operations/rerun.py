@@ -45,7 +45,14 @@ def rerun(project: Project, ref: str, options: RunRequest, tell: Tell = silent) 
         metrics=typed("metrics"),
         name=options.name or earlier.name,
         experiment=options.experiment or earlier.experiment,
+        environment_kind=options.environment_kind or kind_again(earlier),
+        environment_options={**earlier.environment.options, **options.environment_options},
         seed=earlier.seed if options.seed is None else options.seed,
         parent=Parent("rerun", earlier.id),
     )
     return run(project, request, tell)
+
+
+def kind_again(earlier: Run) -> str | None:
+    """A container is entered again; another environment is whatever the command finds today."""
+    return None if earlier.environment.kind in ("python", "system") else earlier.environment.kind

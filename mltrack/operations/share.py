@@ -23,6 +23,7 @@ from mltrack.operations.verify import Problem
 from mltrack.project import Project
 
 if TYPE_CHECKING:
+    from mltrack.operations.carry import Carried
     from mltrack.progress import Progress
     from mltrack.sync.collection import RemoteGc
     from mltrack.sync.planning import Plan
@@ -90,6 +91,21 @@ def write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
+
+
+def gather(project: Project, refs: Sequence[str], wheels: bool, images: bool, tell: Tell = silent) -> list[Carried]:
+    """Before a push: put together what the environments of these runs (all by default) need, where it was asked for by
+    a flag or a setting."""
+    from mltrack.operations.carry import IMAGE, WHEELS, carry
+
+    config = project.config
+    whats = [WHEELS] if wheels or config.push_wheels else []
+    whats += [IMAGE] if images or config.push_images else []
+    if not whats:
+        return []
+    reconcile(project)
+    runs = [find_run(project, ref) for ref in refs] or project.ledger.list()
+    return carry(project, runs, whats, tell)
 
 
 def push(

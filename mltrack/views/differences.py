@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from mltrack.compare.changes import Change
-from mltrack.compare.differences import SECTIONS, Differences
+from mltrack.compare.differences import LIBRARIES, SECTIONS, Differences, families
 from mltrack.records import MetricSummary, Run
 from mltrack.views.columns import STATUS
 from mltrack.views.page import Cell, Grid, Listing, Page
@@ -26,6 +26,8 @@ GLYPHS = {
     "changed": ("~", "yellow"),
     "renamed": ("→", "cyan"),
     "unknown": ("?", "yellow"),
+    "rebuilt": ("~", "yellow"),
+    "moved": ("→", "cyan"),
 }
 GIT_LETTERS = {"A": "added", "D": "removed", "M": "changed", "R": "renamed"}
 OBJECT_ID = re.compile(r"(?:b3:)?[0-9a-f]{40,64}")
@@ -73,6 +75,8 @@ def value_text(what: str, value: object) -> str:
     """A recorded value; ids only as far as they help to recognise them, sizes and lengths with their unit."""
     if value is None:
         return "none"
+    if isinstance(value, str) and LIBRARIES in what:
+        return value
     if isinstance(value, str) and OBJECT_ID.fullmatch(value):
         return short_digest(value)
     if isinstance(value, int) and (what.endswith("_bytes") or what.startswith("left_out.")):
@@ -84,8 +88,16 @@ def value_text(what: str, value: object) -> str:
 
 def plain_section(page: Page, changes: Sequence[Change], ids: tuple[str, str]) -> None:
     """One change a line: `cores  8 -> 2`."""
-    rows = [(c.what, value_text(c.what, c.a), ("→", "dim"), value_text(c.what, c.b)) for c in changes]
+    flags = [change for change in changes if change.what == "cpu_flags"]
+    rows = [(c.what, value_text(c.what, c.a), ("→", "dim"), value_text(c.what, c.b)) for c in changes if c not in flags]
     page.grid(Grid(rows, "<<<<", limit=MOST, more=MORE))
+    for change in flags:
+        page.line("  ", change.what, "  ", *flag_words(change.a, "- ", "red"), *flag_words(change.b, "+ ", "green"))
+
+
+def flag_words(flags: Sequence[str] | None, sign: str, style: str) -> list[Cell]:
+    """`- avx512f, avx512vl`: the instruction sets that only one of two processors has."""
+    return [(sign, style), (f"{', '.join(families(flags))}  ", style)] if flags else []
 
 
 def command_section(page: Page, changes: Sequence[Change], ids: tuple[str, str]) -> None:
@@ -143,7 +155,7 @@ def aside(change: Change) -> Cell:
 
 
 def environment_section(page: Page, changes: Sequence[Change], ids: tuple[str, str]) -> None:
-    """What is not a package first; then packages, up, down, new or gone."""
+    """What is not a package first; then packages: up, down, new or gone, built anew or from elsewhere."""
     others = [change for change in changes if not change.what.startswith("packages.")]
     if others:
         plain_section(page, others, ids)
@@ -153,10 +165,12 @@ def environment_section(page: Page, changes: Sequence[Change], ids: tuple[str, s
 
 def package_row(change: Change) -> tuple[Cell, ...]:
     glyph, style = GLYPHS[change.kind]
+    if change.kind == "rebuilt":
+        return (glyph, style), change.what.removeprefix("packages."), change.a or "", "", ("other files", "dim")
     if change.kind == "changed":
         a, b = release(change.a), release(change.b)
         glyph, style = ("▲", "green") if a < b else ("▼", "red") if b < a else (glyph, style)
-    arrow = "→" if change.kind == "changed" else ""
+    arrow = "→" if change.kind in ("changed", "moved") else ""
     return (glyph, style), change.what.removeprefix("packages."), change.a or "", (arrow, "dim"), change.b or ""
 
 

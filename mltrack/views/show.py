@@ -109,6 +109,9 @@ def surroundings(page: Page, run: Run) -> None:
             page.field("", f"{nested.path}: {code_line(nested.code)}")
     if run.environment.digest or run.environment.python or run.environment.packages:
         page.field("Environment", environment_line(run.environment))
+    libraries = libraries_line(run.environment)
+    if libraries:
+        page.field("Libraries", libraries)
     if run.environment.variables:
         variables = ", ".join(f"{name}={value}" for name, value in sorted(run.environment.variables.items()))
         page.field("Variables", variables)
@@ -146,10 +149,35 @@ def environment_line(environment: Environment) -> str:
     return ", ".join(parts)
 
 
+TOLD = {
+    "blas": "",
+    "blas.kernel": "BLAS kernel ",
+    "blas.threads": "BLAS threads ",
+    "cuda": "CUDA ",
+    "cudnn": "cuDNN ",
+    "torch.tf32.matmul": "TF32 ",
+    "torch.deterministic": "deterministic ",
+    "torch.threads": "torch threads ",
+    "tensorflow.deterministic": "deterministic ",
+    "glibc": "glibc ",
+}
+"""Of the libraries, what a page has room for; `mltrack env show` has all."""
+
+
+def libraries_line(environment: Environment) -> str:
+    """`scipy-openblas 0.3.31, BLAS threads 8, TF32 off, glibc 2.36`. What follows from another entry is left out."""
+    known = dict(environment.libraries)
+    if not known.get("torch.cuda"):
+        known.pop("torch.tf32.matmul", None)
+    words = {"True": "on", "False": "off", "warn": "on, warning only"}
+    parts = [f"{word}{words.get(known[key], known[key])}" for key, word in TOLD.items() if key in known]
+    return ", ".join(parts)
+
+
 def hardware_line(hardware: Hardware) -> str:
     parts = [
         hardware.cpu or "",
-        count(hardware.cores, "core") if hardware.cores else "",
+        cores_text(hardware),
         f"limited to {number(hardware.cpu_limit)}" if hardware.cpu_limit else "",
         size(hardware.memory_bytes) if hardware.memory_bytes else "",
         f"limited to {size(hardware.memory_limit_bytes)}" if hardware.memory_limit_bytes else "",
@@ -157,6 +185,15 @@ def hardware_line(hardware: Hardware) -> str:
         " ".join(part for part in (hardware.os, hardware.kernel) if part),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def cores_text(hardware: Hardware) -> str:
+    """`8 cores`, or `8 threads of 4 cores`."""
+    if not hardware.cores:
+        return ""
+    if hardware.physical_cores and hardware.physical_cores < hardware.cores:
+        return f"{count(hardware.cores, 'thread')} of {count(hardware.physical_cores, 'core')}"
+    return count(hardware.cores, "core")
 
 
 def gpu_text(gpu: Gpu) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from mltrack.compare.differences import LIBRARIES
 from mltrack.compare.verdict import COULD_NOT_RUN, IDENTICAL, NOTHING_TO_COMPARE, is_success
 from mltrack.records import ArtifactVerdict, Condition, MetricVerdict, Verdict
 from mltrack.views.page import Cell, Grid, Page
@@ -100,7 +101,11 @@ def metric_row(item: MetricVerdict) -> tuple[Cell, ...]:
 
 
 def condition_grid(conditions: Sequence[Condition]) -> Grid:
-    rows = [(item.what.removeprefix("packages."), told(item.then), "→", told(item.now)) for item in conditions]
+    rows = []
+    for item in conditions:
+        show = str if item.what.startswith(LIBRARIES) and item.then and item.now else told  # texts, if of digits
+        name = item.what.removeprefix("packages.").removeprefix(LIBRARIES)
+        rows.append((name, show(item.then), "→", show(item.now)))
     return Grid(rows, "<<<<", limit=MOST)
 
 

@@ -7,7 +7,19 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-TABLES = ("startup", "overhead", "logging", "ledger", "capture", "store", "checkout", "versions", "road", "output")
+TABLES = (
+    "startup",
+    "overhead",
+    "logging",
+    "ledger",
+    "capture",
+    "environments",
+    "store",
+    "checkout",
+    "versions",
+    "road",
+    "output",
+)
 
 
 def main() -> None:

@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from mltrack.compare.differences import CodeChange, diff_runs
+from mltrack.compare.differences import CodeChange, diff_runs, explain_lock
+from mltrack.compare.packages import PackageChange
+from mltrack.compare.verdict import Rules, judge
 from mltrack.records import MetricSummary, Run
 from mltrack.views.differences import differences_page, release
 from mltrack.views.text import parse_time
+from mltrack.views.verdict import verdict_page
 from tests.compare.samples import artifact, digest, input_file, metric, sample_run
 from tests.compare.strategies import quick, runs
 
@@ -200,3 +203,26 @@ def test_another_raw_manifest_is_a_difference_of_the_code() -> None:
     run = sample_run()
     page = told(run, replace(run, code=replace(run.code, raw=digest("7"))))
     assert "  raw  none  →  b3:7777777777\n" in page
+
+
+def test_libraries_instruction_sets_and_other_builds_are_told() -> None:
+    flags = ("avx", "avx2", "avx512bw", "avx512f", "avx512vl")
+    run = replace(
+        sample_run(),
+        hardware=replace(sample_run().hardware, cpu_flags=flags),
+        environment=replace(sample_run().environment, libraries={"glibc": "2.36", "blas.threads": "8"}),
+    )
+    now = replace(
+        run,
+        id="9dm1c0vw5t2ha7xs",
+        hardware=replace(run.hardware, cpu_flags=("avx", "amx_tile")),
+        environment=replace(run.environment, lockfile=digest("9"), libraries={"glibc": "2.41", "blas.threads": "8"}),
+    )
+    builds = [PackageChange("scipy", "build", "1.14.0", "1.14.0"), PackageChange("mine", "place", "an index", "vcs u")]
+    found = explain_lock(diff_runs(run, now), builds, same_digest=False)
+    page = differences_page(found, run, now, NOW).render(80, False)
+    assert "  libraries.glibc  2.36  →  2.41\n" in page
+    assert "  ~  scipy  1.14.0       other files\n  →  mine   an index  →  vcs u\n" in page
+    assert "  cpu_flags  - avx2, avx512 (3 sets)  + amx_tile" in page
+    verdict = verdict_page(judge(run, now, Rules())).render(80, False)
+    assert "  glibc      2.36" in verdict
