@@ -41,9 +41,10 @@ def load(family: str, name: str) -> ModuleType:
         if found == name:
             try:
                 return import_module(target)
-            except ImportError as error:
+            except Exception as error:  # whatever its code does, it is no failure of ours
+                reason = (str(error).splitlines() or ["no reason given"])[0]
                 raise UsageError(
-                    f"The plug-in {name!r} of {family} cannot be imported: {error}.",
+                    f"The plug-in {name!r} of {family} cannot be imported: {type(error).__name__}: {reason}.",
                     f"Repair or remove the distribution that brings {target}.",
                 ) from error
     raise UsageError(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,15 @@ def test_a_plug_in_that_cannot_be_imported_is_an_error_that_names_it(installed: 
     with pytest.raises(UsageError, match="broken") as raised:
         plugins.load("environments", "broken")
     assert "no_such_module_at_all" in (raised.value.hint or "")
+
+
+@pytest.mark.parametrize("code", ["def (:\n", "1 / 0\n", "raise ValueError('a\\nb')\n", "import os.nothing\n"])
+def test_a_plug_in_that_fails_in_any_way_is_one_sentence(
+    installed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "moon_kind", raising=False)
+    write(tmp_path / "site", {"moon_kind.py": code})
+    with pytest.raises(UsageError, match="moon") as raised:
+        plugins.load("environments", "moon")
+    assert "\n" not in raised.value.message
+    assert "moon_kind" in (raised.value.hint or "")

@@ -114,6 +114,13 @@ class Recorded:
     options: Mapping[str, Any] = field(default_factory=dict)
     """The settings of today, below `environment:`."""
     tell: Callable[[str], None] = silent
+    is_ours: bool = False
+    """Was it recorded here? A program that the record of a stranger names is not started before a run is asked for."""
+
+    @property
+    def own_interpreter(self) -> str | None:
+        """The interpreter of the run, if it may be started."""
+        return self.environment.interpreter if self.is_ours else None
 
 
 @noun
@@ -265,6 +272,10 @@ class Completed(Protocol):
     def complete(self, recorded: Recorded, project: Path) -> Gathered:
         """The lock with what it lacks, as far as it can be learned now. `project` has settings of its own."""
 
+    def agrees(self, lock: bytes, later: bytes) -> bool:
+        """Does a lock that came later say the same of what was installed? Anyone who may write to a remote can send
+        one. Raises Damaged."""
+
 
 def get(kind: str) -> EnvironmentKind:
     """The kind of that name. Raises UsageError if there is none."""
@@ -278,7 +289,7 @@ def choose(request: Request, kind: str = "auto") -> EnvironmentKind:
     """
     if kind != "auto":
         return get(kind)
-    candidates = [get(name) for name in plugins.built_in("environments")]
+    candidates = map(get, plugins.built_in("environments"))  # each is imported only when those before it do not apply
     return next(candidate for candidate in candidates if candidate.applies(request))
 
 

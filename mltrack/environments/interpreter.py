@@ -8,9 +8,11 @@ launcher, a shim).
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -226,17 +228,37 @@ def behind_shim(program: Path, command: Command) -> str | None:
 
 def ask(words: tuple[str, ...], cwd: Path, variables: Mapping[str, str]) -> str | None:
     """The last line that a program prints, or None if it fails. As no process of the run, it must not tell as one."""
+    given = {name: text for name, text in variables.items() if not name.startswith("MLTRACK_")}
     try:
-        done = subprocess.run(
-            words,
-            cwd=cwd,
-            env={name: text for name, text in variables.items() if not name.startswith("MLTRACK_")},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=ASK_SECONDS,
-        )
+        code, said, _ = finished(words, cwd, given, ASK_SECONDS)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    lines = os.fsdecode(done.stdout).strip().splitlines()
-    return lines[-1].strip() if done.returncode == 0 and lines else None
+    lines = os.fsdecode(said).strip().splitlines()
+    return lines[-1].strip() if code == 0 and lines else None
+
+
+def finished(words: Sequence[str], cwd: Path, variables: Mapping[str, str], seconds: float) -> tuple[int, bytes, bytes]:
+    """Exit code, output and errors of a program. They are in files, for one that it leaves in the background may hold
+    a pipe for ever. Raises OSError, ValueError, and TimeoutExpired when it and all that it started were ended."""
+    import tempfile
+
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(seconds)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        output.seek(0)
+        errors.seek(0)
+        return code, output.read(), errors.read()

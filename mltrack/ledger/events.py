@@ -122,9 +122,16 @@ def fold(record: Run, events: Iterable[Event]) -> Run:
             notes.append(value)
         elif event.kind == "verdict" and misfit(Verdict, value) is None:
             verdict = from_dict(Verdict, value)
-        elif event.kind == "environment" and isinstance(value, dict):
-            kept |= {what: digest for what, digest in value.items() if what in CARRIED and is_digest(digest)}
+        elif event.kind == "environment":
+            kept |= objects_added(event)
     return replace(record, name=name, tags=tuple(tags), notes=tuple(notes), verdict=verdict, environment_kept=kept)
+
+
+def objects_added(event: Event) -> dict[str, str]:
+    """What an `environment` event adds to its run, name -> digest; what is not understood is left out."""
+    if not isinstance(event.value, dict):
+        return {}
+    return {what: digest for what, digest in event.value.items() if what in CARRIED and is_digest(digest)}
 
 
 def is_deleted(events: Iterable[Event]) -> bool:

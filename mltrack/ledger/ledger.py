@@ -18,7 +18,7 @@ from mltrack.digest import canonical_json, digest_bytes, plain
 from mltrack.errors import Damaged, NotFound
 from mltrack.ledger import queries, refs, rows, schema
 from mltrack.ledger import segments as known
-from mltrack.ledger.events import Event, event_from, event_json, is_dropped, later, next_clock
+from mltrack.ledger.events import Event, event_from, event_json, fold, is_dropped, later, next_clock
 from mltrack.ledger.queries import RunQuery
 from mltrack.ledger.remotes import RemoteMemory
 from mltrack.ledger.replica import all_replicas, replica_id
@@ -284,14 +284,16 @@ class Ledger(RemoteMemory):
     def records(self, after: int = 0, skip: Collection[str] = ()) -> Iterator[tuple[int, Run]]:
         """Every sealed record behind a position, with its position: also of hidden runs, also several of one run.
 
-        Proved, without packages, and without what events changed; without those of the digests in `skip`. Raises
-        Damaged.
+        Proved, without packages; of what events changed, with the objects that they add. Without those of the digests
+        in `skip`. Raises Damaged.
         """
         import sqlite3
 
         try:
+            added = self.environment_events()
             for position, document in rows.every_record(self.db, after, skip):
-                yield position, from_dict(Run, {name: document[name] for name in KEEPING if name in document})
+                run = from_dict(Run, {name: document[name] for name in KEEPING if name in document})
+                yield position, fold(run, added[run.id]) if run.id in added else run
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise tell(self.path, error) from error
 

@@ -5,7 +5,7 @@ The tables and their SQL are in `segments.py`. Every method is one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +94,17 @@ class RemoteMemory:
     def record_digests_on(self, remote: str) -> Sequence[str]:
         """Digests of the records here that the remembered segments of that remote hold."""
         return known.records(self.db, remote)
+
+    @told
+    def is_from_here(self, run_id: str, own: Collection[str]) -> bool:
+        """Was the record of that run written here, under one of our ids, and by nobody else? A record that came from a
+        remote may say anything of itself, its origin too."""
+        found = self.db.execute(
+            "SELECT segment.name FROM record JOIN segment_item ON item = digest JOIN segment ON segment.id = segment"
+            " WHERE record.run = ?",
+            (run_id,),
+        )
+        return all(name.partition("/")[0] in own for (name,) in found)
 
     @told
     def environment_events(self, remote: str | None = None) -> dict[str, list[Event]]:

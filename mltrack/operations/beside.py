@@ -41,7 +41,8 @@ class Beside:
         self.warnings: list[Warning] = []
 
     def work(self) -> None:
-        """Gather everything; never raises: a fact that cannot be had becomes a warning of the run."""
+        """Gather everything; never raises: a fact that cannot be had becomes a warning of the run. What is looked at is
+        the world's (metadata of a thousand authors, other programs' answers), so that any error may come of it."""
         for kind, gather in (
             ("environment", self.see_environment),
             ("hardware", self.see_hardware),
@@ -56,6 +57,9 @@ class Beside:
             gather()
         except (MltrackError, OSError) as error:
             self.warnings.append(Warning(f"{kind}-incomplete", f"The {kind} could not be captured in full: {error}"))
+        except Exception as error:
+            text = f"The {kind} could not be captured in full: {type(error).__name__}: {error}."
+            self.warnings.append(Warning(f"{kind}-incomplete", self.recording.redactor.text(text)))
 
     def see_environment(self) -> None:
         from mltrack.environments import Request, choose

@@ -43,7 +43,7 @@ def carry(project: Project, runs: Sequence[Run], whats: Sequence[str], tell: Tel
     known: dict[tuple[str, str], dict[str, str]] = {}
     for what in whats:
         for run in runs:
-            if what in run.environment_kept or not can_carry(run, what):
+            if is_kept(project, run, what) or not can_carry(run, what):
                 continue
             key = (what, lock_of(run) or run.environment.digest or run.id)
             if key in known:
@@ -55,6 +55,14 @@ def carry(project: Project, runs: Sequence[Run], whats: Sequence[str], tell: Tel
                 known[key] = value
                 project.ledger.add_event("environment", run.id, value)
     return done
+
+
+def is_kept(project: Project, run: Run, what: str) -> bool:
+    """Is it kept already, here or with the run on a remote?"""
+    digest = run.environment_kept.get(what)
+    if digest is None or not project.store.missing([digest]):
+        return digest is not None
+    return any(run.id in project.ledger.runs_wholly_on(project.remote(name).url) for name in project.config.remotes)
 
 
 def can_carry(run: Run, what: str) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mltrack.digest import digest_bytes
 from mltrack.operations.request import Tell, silent
 from mltrack.redact import PLACEHOLDER
 
@@ -77,7 +78,10 @@ def keep_found(project: Project, found: Found) -> Environment:
     """The environment with its lock and trees in the store. Raises StorageError."""
     store = project.store
     trees = {name: keep_tree(project, tree) for name, tree in found.trees.items() if tree}
-    lockfile = store.put_bytes(found.lock) if found.lock is not None else None
+    lockfile = None
+    if found.lock is not None:  # mostly that of the run before: to look is cheaper than to cut a megabyte into chunks
+        lockfile = digest_bytes(found.lock)
+        lockfile = lockfile if store.has(lockfile, hold=True) else store.put_bytes(found.lock)
     return replace(found.environment, lockfile=lockfile, trees={**found.environment.trees, **trees})
 
 
@@ -106,19 +110,37 @@ def recorded(project: Project, run: Run, tell: Tell = silent) -> Iterator[Record
     from mltrack.environments import Recorded
     from mltrack.operations.fetch import bring
 
-    lock = lock_of(run)
-    if lock is not None:
-        bring(project, [lock])
+    bring(project, [digest for digest in (run.environment.lockfile, lock_of(run)) if digest is not None])
+    is_ours = run.status == "running" or project.ledger.is_from_here(run.id, project.ledger.replicas)
     with laid_out(project, run) as lay_out:
         yield Recorded(
             run.environment,
-            None if lock is None else project.store.get_bytes(lock),
+            trusted_lock(project, run, tell),
             dict(os.environ),
             user_cache(os.environ),
             lay_out,
             project.config.environment,
             tell,
+            is_ours,
         )
+
+
+def trusted_lock(project: Project, run: Run, tell: Tell) -> bytes | None:
+    """The later lock if it says the same of what was installed as the run's own, which is sealed; else that one."""
+    from mltrack.environments import get
+
+    sealed, later = run.environment.lockfile, run.environment_kept.get("lock")
+    if sealed is None:
+        return None
+    own = project.store.get_bytes(sealed)
+    if later is None or later == sealed:
+        return own
+    added = project.store.get_bytes(later)
+    kind = get(run.environment.kind)
+    if hasattr(kind, "agrees") and kind.agrees(own, added):
+        return added
+    tell(f"a lock that came later for {run.id} says something else than its own, and is not used")
+    return own
 
 
 def lock_of(run: Run) -> str | None:

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mltrack.errors import Damaged, DataMissing
+from mltrack.ledger.events import objects_added
 from mltrack.nouns import noun
 from mltrack.operations.find import find_run
 from mltrack.operations.objects import directories_of, kind_of, named_objects, objects_of
@@ -241,6 +242,10 @@ def added_since(project: Project, position: int) -> set[EntryKey]:
         reach.look_up(objects_of(run), directories_of(run))
     for _, run in project.ledger.records(position):
         reach.look_up(objects_of(run), directories_of(run))
+    for events in project.ledger.environment_events().values():  # of records before it, too
+        for event in events:
+            added = objects_added(event)
+            reach.look_up(added.values(), [digest for what, digest in added.items() if what != "lock"])
     if reach.damaged:
         raise Damaged(next(iter(reach.damaged.values())), "Run `mltrack verify --repair`, then gc again.")
     return set(reach.all_keys())

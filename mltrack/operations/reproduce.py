@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.compare.verdict import Rules, could_not_run, judge
+from mltrack.environments.numbers import LOCAL, moving_numbers
 from mltrack.errors import CheckFailed, MltrackError, StorageError
 from mltrack.nouns import noun
 from mltrack.operations.fetch import ensure_here
@@ -27,6 +28,10 @@ from mltrack.redact import PLACEHOLDER, Redactor
 
 if TYPE_CHECKING:
     from mltrack.environments import Rebuilt
+
+
+CHOICE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_")
+"""Which of a machine's devices: another machine has others."""
 
 
 @noun
@@ -203,27 +208,18 @@ def plan_for(then: Run, root: Path, rebuilt: Rebuilt, output_to_stderr: bool) ->
     return Plan(request, place, *words, declared, set_params, (), stdin_path, resume, then, in_parts)
 
 
-def recorded_variables(then: Run) -> dict[str, str]:
+def recorded_variables(then: Run) -> dict[str, str | None]:
     """Variables that move numbers, as they were: threads, determinism, hash seed. The rest is of the old machine."""
-    prefixes = (
-        "OMP_",
-        "MKL_",
-        "OPENBLAS_",
-        "NUMEXPR_",
-        "CUBLAS_",
-        "TF_",
-        "XLA_",
-        "NVIDIA_TF32",
-        "PYTHONHASHSEED",
-        "TZ",
-        "LANG",
-        "LC_",
-    )
-    return {
-        name: value
-        for name, value in then.environment.variables.items()
-        if name.startswith(prefixes) and PLACEHOLDER not in value
-    }
+    recorded = {name: text for name, text in then.environment.variables.items() if PLACEHOLDER not in text}
+    numbers = {name: text for name, text in moving_numbers(recorded).items() if not name.startswith(CHOICE)}
+    local = {name: text for name, text in recorded.items() if name.startswith(LOCAL)}
+    return {**numbers, **local, "PYTHONPATH": relative_only(recorded.get("PYTHONPATH", ""))}
+
+
+def relative_only(path: str) -> str | None:
+    """The entries of a PYTHONPATH that mean something in a copy too; today's are none of the run's. None for none."""
+    entries = [entry for entry in path.split(os.pathsep) if entry and not os.path.isabs(entry)]
+    return os.pathsep.join(entry for entry in entries if ".." not in Path(entry).parts) or None
 
 
 def rules_for(project: Project, then: Run) -> Rules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import UsageError
 from mltrack.operations.find import find_run
@@ -16,6 +16,14 @@ from mltrack.redact import PLACEHOLDER
 if TYPE_CHECKING:
     from mltrack.project import Project
     from mltrack.records import Run
+
+
+HARMLESS = ("image", "at", "shm", "gpus")
+"""Settings of a container that give it nothing of this machine but what the project holds."""
+
+
+FOUND = ("python", "conda", "r", "julia", "system")
+"""Kinds that a command shows by itself."""
 
 
 def rerun(project: Project, ref: str, options: RunRequest, tell: Tell = silent) -> Run:
@@ -46,13 +54,25 @@ def rerun(project: Project, ref: str, options: RunRequest, tell: Tell = silent) 
         name=options.name or earlier.name,
         experiment=options.experiment or earlier.experiment,
         environment_kind=options.environment_kind or kind_again(earlier),
-        environment_options={**earlier.environment.options, **options.environment_options},
+        environment_options={**options_again(project, earlier), **options.environment_options},
         seed=earlier.seed if options.seed is None else options.seed,
         parent=Parent("rerun", earlier.id),
     )
-    return run(project, request, tell)
+    done = run(project, request, tell)
+    before, now = earlier.environment.image, done.environment.image
+    if before is not None and now is not None and before.id != now.id:
+        tell(f"the image {now.reference} is not the one that {earlier.id} ran in")
+    return done
+
+
+def options_again(project: Project, earlier: Run) -> dict[str, Any]:
+    """The recorded settings of a container, as they were; of a stranger's record only what names the image."""
+    recorded = dict(earlier.environment.options)
+    if project.ledger.is_from_here(earlier.id, project.ledger.replicas):
+        return recorded
+    return {key: recorded[key] for key in HARMLESS if key in recorded}
 
 
 def kind_again(earlier: Run) -> str | None:
     """A container is entered again; another environment is whatever the command finds today."""
-    return None if earlier.environment.kind in ("python", "system") else earlier.environment.kind
+    return None if earlier.environment.kind in FOUND else earlier.environment.kind

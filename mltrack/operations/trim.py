@@ -230,10 +230,12 @@ def proved(
 
 def uninstall(built: Rebuilt, environment: Recorded, names: Sequence[str]) -> None:
     """Remove distributions from what was built: quicker than to build it once more. Raises EnvironmentFailed."""
+    from mltrack.environments.python.indexes import installer_settings
     from mltrack.environments.python.installer import find_uv
 
     words = [find_uv(environment.variables), "pip", "uninstall", "--no-config", "--python", built.argv[0], *names]
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    given = dict(installer_settings(environment.variables).variables)
+    done = subprocess.run(words, env=given, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise EnvironmentFailed("The environment cannot be made smaller.", "\n".join(["uv said:", *said[-15:]]))
@@ -301,9 +303,12 @@ def look(
         done = subprocess.run(
             words, cwd=top, env=variables, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S
         )
-        said = json.loads(answer.read_text())
     except subprocess.TimeoutExpired as error:
         raise CheckFailed(f"The imports did not end within {PATIENCE_S} s.", "Try the whole run: --run") from error
+    except OSError as error:
+        raise CheckFailed(f"The interpreter does not start: {error}.", f"Try `{program[0]} --version`.") from error
+    try:
+        said = json.loads(answer.read_text())
     except (OSError, ValueError) as error:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise CheckFailed(f"The imports ended their process: {last[0]}.", "Try the whole run: --run") from error

@@ -88,7 +88,7 @@ def test_show_tells_everything_of_a_runs_environment(user: User, index: Index) -
     }  # fmt: skip
     assert shown["run"] == run and shown["implementation"] == "cpython"
     page = user.type("env", "show", "@")
-    assert re.search(r"^  ●  alpha +1\.0 +127\.0\.0\.1:\d+ +1 hash$", page, re.MULTILINE)
+    assert re.search(r"^  ●  alpha +1\.0 +127\.0\.0\.1:\d+\S* +1 hash$", page, re.MULTILINE)
     assert "3 by hash" in page and run[:8] in page
 
 

@@ -92,7 +92,7 @@ def recorded(root: Path, found: Found, situation: Situation) -> Recorded:
     environment = replace(found.environment, trees=dict.fromkeys(found.trees, f"b3:{'0' * 64}"))
     place = {name: root / "laid-out" / name for name in kept.trees}
     given = variables(**situation.variables)
-    return Recorded(environment, found.lock, given, root / "cache", place.get, situation.options)
+    return Recorded(environment, found.lock, given, root / "cache", place.get, situation.options, is_ours=True)
 
 
 def tree_from(place: Path) -> dict[str, Path]:

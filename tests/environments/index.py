@@ -10,15 +10,19 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from threading import Thread
 from urllib.parse import quote, unquote, urlsplit
+
+NUMBERS = count()
 
 
 def normalise(name: str) -> str:
@@ -31,6 +35,8 @@ class Index:
 
     files: Path
     """The wheels and sdists; what is put in or taken out is served or gone at once."""
+    token: str = field(default_factory=lambda: f"index-{os.getpid()}-{next(NUMBERS)}")
+    """In every URL: uv remembers pages by their URLs, and a port may be another index's the next moment."""
     url: str = ""
     """Of the simple interface, without credentials."""
     users: dict[str, str] = field(default_factory=dict)
@@ -80,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
-        index, path = self.index, unquote(urlsplit(self.path).path)
+        index, path = self.index, unquote(urlsplit(self.path).path).removeprefix(f"/{self.index.token}")
         index.asked.append(path)
         time.sleep(index.delay_s)
         if index.failures:
@@ -113,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
             rows = [
                 {
                     "filename": file,
-                    "url": f"/files/{quote(file)}",
+                    "url": f"/{self.index.token}/files/{quote(file)}",
                     "hashes": {"sha256": self.index.sha256(file)},
                     "size": len(self.index.read(file)),
                     "yanked": self.index.yanked.get(file, False),
@@ -124,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
             kind = "application/vnd.pypi.simple.v1+json"
             return self.answer(200, json.dumps(document).encode(), {"Content-Type": kind})
         lines = [
-            f'<a href="/files/{quote(file)}#sha256={self.index.sha256(file)}"'
+            f'<a href="/{self.index.token}/files/{quote(file)}#sha256={self.index.sha256(file)}"'
             + (f' data-yanked="{html.escape(self.index.yanked[file])}"' if file in self.index.yanked else "")
             + f">{file}</a>"
             for file in files
@@ -155,7 +161,7 @@ def serve_index(files: Path) -> Iterator[Index]:
     index = Index(files)
     handler = type("OneHandler", (Handler,), {"index": index})
     with Server(("127.0.0.1", 0), handler) as server:
-        index.url = f"http://127.0.0.1:{server.server_address[1]}/simple/"
+        index.url = f"http://127.0.0.1:{server.server_address[1]}/{index.token}/simple/"
         thread = Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:

@@ -11,9 +11,9 @@ import pytest
 
 from mltrack.environments.python import capture
 from mltrack.environments.python.lock import read_lock
-from mltrack.errors import DataMissing, NotFound, UsageError
+from mltrack.errors import CheckFailed, DataMissing, NotFound, UsageError
 from mltrack.operations.environment import keep_found
-from mltrack.operations.trim import Trimmed, TrimRequest, closure, trim
+from mltrack.operations.trim import Trimmed, TrimRequest, closure, look, trim
 from mltrack.records import Environment
 from tests.environments.index import serve_index
 from tests.environments.making import request, uv, venv, wheel
@@ -130,3 +130,16 @@ def test_the_closure_of_a_circle_ends(lab: Lab) -> None:
     with lab.keeping.open() as project:
         lock = read_lock(project.store.get_bytes(project.ledger.get(run).environment.lockfile or ""))
     assert closure(lock, ["one", "absent"]) == {"one", "two"}
+
+
+def test_an_interpreter_that_does_not_start_is_an_answer(tmp_path: Path) -> None:
+    with pytest.raises(CheckFailed, match="does not start"):
+        look((str(tmp_path / "gone"),), {}, {"roots": (), "imported": (), "dropped": ()}, tmp_path)
+
+
+def test_variables_that_send_uv_elsewhere_do_not_count_when_something_is_removed(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = lab.run("top", "extra_only", imported=("top", "middle", "leaf"))
+    monkeypatch.setenv("UV_PROJECT", str(lab.tmp_path / "elsewhere"))
+    assert lab.trim(run).kept == ("leaf", "middle", "top")

@@ -15,11 +15,13 @@ import pytest
 from mltrack.digest import canonical_json
 from mltrack.errors import DataMissing, NotFound, RemoteError
 from mltrack.live.rundir import RunDir
+from mltrack.operations.du import du
 from mltrack.operations.edit import remove
 from mltrack.operations.gc import DROPPED, PUSHED, UNNAMED, GcReport, GcRequest, gc
 from mltrack.operations.verify import VerifyRequest, verify
 from mltrack.records import new_id, to_dict
 from mltrack.store.chunks import MIB
+from mltrack.store.manifest import ManifestEntry, encode_manifest
 from tests.operations.keeping import Keeping, flip
 from tests.store.samples import noise
 
@@ -331,3 +333,29 @@ def test_a_damaged_pack_is_left_for_repair(keeping: Keeping):
     assert (report.packs_left, report.freed_bytes) == (1, 0)
     with keeping.open() as project:
         assert run.id in {problem.run for problem in verify(project, VerifyRequest()).problems}
+
+
+def test_what_an_event_adds_to_a_run_stays(keeping: Keeping):
+    run = keeping.run({"model": b"m"})
+    with keeping.open() as project:
+        wheel = project.store.put_bytes(noise(2 * MIB, b"wheel"))
+        tree = encode_manifest([ManifestEntry(b"x.whl", "file", 2 * MIB, wheel)])
+        wheels, lock = project.store.put_bytes(tree), project.store.put_bytes(b"a lock")
+        project.store.flush()
+        project.ledger.add_event("environment", run.id, {"wheels": wheels, "lock": lock, "image": 7})
+        project.ledger.add_event("environment", run.id, "nonsense")
+    with keeping.open() as project:
+        assert gc(project, GcRequest(apply=True)).going == ()
+        assert verify(project, VerifyRequest()).problems == ()
+    with keeping.open() as project:
+        assert du(project).totals.logical_bytes > 2 * MIB
+    assert keeping.has(wheel, wheels, lock)
+    pack = next(
+        path
+        for path in keeping.store.rglob("*")
+        if path.is_file() and noise(2 * MIB, b"wheel")[:99] in path.read_bytes()
+    )
+    flip(pack, noise(2 * MIB, b"wheel")[:99])
+    with keeping.open() as project:
+        problems = verify(project, VerifyRequest()).problems
+    assert any("wheels" in (problem.path or "") for problem in problems)

@@ -111,8 +111,12 @@ def test_wheels_on_the_remote_are_all_that_a_machine_without_a_network_needs(
     assert (bare / "again" / "out.txt").read_text() == "1.0 7"
 
 
-def test_pushing_wheels_twice_sends_nothing_more(person: Person) -> None:
-    person.type("push", "--wheels")
+def test_wheels_are_put_together_once_for_an_environment_and_sent_once(person: Person) -> None:
+    person.type("run", "--name", "second", "--", ".venv/bin/python", "train.py")
+    said = person.try_("push", "--wheels")
+    assert (said.returncode, said.stderr.count("putting together")) == (0, 1)
+    kept = [person.json("show", name)["environment_kept"] for name in ("first", "second")]
+    assert kept[0] == kept[1] and set(kept[0]) == {"lock", "wheels"}
     assert person.json("push", "--wheels")["objects"] == 0
     person.type("verify", "--remote")
 
@@ -144,3 +148,33 @@ def test_an_index_that_is_down_delays_no_command_and_the_lock_is_completed_later
     monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
     person.type("env", "lock", "first")
     assert set(person.json("show", "first")["environment_kept"]) == {"lock"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", '"x"', '{"url": "https://[bad", "archive_info": {}}', '{"url": "file:///f%FFoo.whl", "archive_info": null}',
+     '{"dir_info": {}}', '{"url": "https://h/r", "vcs_info": {"vcs": "git"}}', "{", '{"url": 3, "dir_info": 4}'],
+)  # fmt: skip
+def test_metadata_that_makes_no_sense_harms_no_run(person: Person, text: str) -> None:
+    info = next((person.cwd / ".venv").rglob("alpha-1.0.dist-info"))
+    (info / "direct_url.json").write_text(text)
+    person.type("run", "--name", "odd", "--", ".venv/bin/python", "train.py")
+    run = person.json("show", "odd")
+    assert run["status"] == "finished"
+    assert run["hardware"]["cores"]
+    assert run["environment"]["packages"]["beta"] == "1.0"
+    assert [item["path"] for item in run["artifacts"]] == ["out.txt"]
+    person.type("env", "show", "odd")
+
+
+def test_todays_pythonpath_is_no_part_of_a_reproduction(person: Person, tmp_path: Path) -> None:
+    (person.cwd / "train.py").write_text("import os, helper\nopen('out.txt', 'w').write(helper.TEXT)\n")
+    (person.cwd / "lib").mkdir()
+    (person.cwd / "lib" / "helper.py").write_text("TEXT = 'the run'\n")
+    person.variables["PYTHONPATH"] = "lib"
+    person.type("run", "--name", "helped", "--", ".venv/bin/python", "train.py")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "helper.py").write_text("TEXT = 'today'\n")
+    person.variables["PYTHONPATH"] = str(other)
+    assert person.json("reproduce", "helped")["verdict"]["grade"] == "identical"

@@ -17,11 +17,13 @@ from urllib.parse import quote
 
 from mltrack.digest import digest_bytes, digest_json
 from mltrack.environments import RebuildRequest, Rebuilt
+from mltrack.environments.asking import together
 from mltrack.environments.command import Command, unwrap
 from mltrack.environments.conda.activating import activation
-from mltrack.environments.conda.archives import is_that
+from mltrack.environments.conda.archives import fetch, is_that
 from mltrack.environments.conda.capturing import ARCHIVES, own_platform
 from mltrack.environments.conda.channels import channel_of
+from mltrack.environments.conda.keeping import package_cache
 from mltrack.environments.conda.lock import CondaLock, CondaPackage, read_lock
 from mltrack.environments.conda.meta import META, read_prefix
 from mltrack.environments.conda.piping import install_pip, needs_project
@@ -60,7 +62,7 @@ def rebuild_prefix(request: RebuildRequest) -> Rebuilt:
     """Build the environment, or take the one that is there, and map the command into it. Raises EnvironmentFailed."""
     variables = request.recorded.variables
     command = unwrap(request.command, request.workspace / request.cwd, variables)
-    project = find_project(command, request.workspace)
+    project = find_project(command, request.workspace, variables)
     if project is not None:
         return rebuild_by_pixi(request, project, command)
     build = plan(request)
@@ -136,10 +138,11 @@ def finish(build: Build, place: Path) -> dict[str, Any]:
     scratch.mkdir()
     stored = laid_out(request)
     urls = addresses(build, stored)
+    urls |= fetched(build, urls, scratch)
     request.recorded.tell(f"{build.tool.name} installs {len(urls)} conda packages")
     variables = request.recorded.variables
-    cache = request.recorded.cache / "conda-packages"
-    make_prefix(build.tool, Job(build.prefix, build.lock.packages, urls, scratch, cache, variables))
+    with package_cache(request.recorded.cache, build.lock.packages, scratch) as cache:
+        make_prefix(build.tool, Job(build.prefix, build.lock.packages, urls, scratch, cache, variables))
     compare(build.lock, build.prefix, build.tool.name, request.recorded.cache)
     restore_origins(build)
     told = install_pip(request, build.lock.pip, build.prefix, stored)
@@ -175,6 +178,18 @@ def addresses(build: Build, stored: Path | None) -> dict[str, str]:
             "They were built on the run's machine; build them again there, and run once more.",
         )
     return urls
+
+
+def fetched(build: Build, urls: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """Name -> the archive, verified, of packages whose only hash an explicit list cannot say: no tool would look at
+    it. Raises EnvironmentFailed."""
+    variables = build.request.recorded.variables
+    alone = [one for one in build.lock.packages if one.sha256 and not one.md5 and urls[one.name] == one.url]
+    answers = together(lambda one: fetch(one, scratch / ARCHIVES / one.path, variables), alone)
+    for answer in answers:
+        if isinstance(answer, str):
+            raise EnvironmentFailed(answer, "See `mltrack env check`; a remote may carry the archives.")
+    return {one.name: file_url(Path(answer)) for one, answer in zip(alone, answers)}
 
 
 def keep(archive: Path, package: CondaPackage, place: Path) -> Path:

@@ -29,7 +29,7 @@ def capture_pip(
 ) -> tuple[Found | None, tuple[Warning, ...]]:
     """What the kind `python` says of the distributions that are not conda's; None if there are none."""
     from mltrack.environments.interpreter import Interpreter
-    from mltrack.environments.python.capturing import capture_installed
+    from mltrack.environments.python import remembered
     from mltrack.environments.python.probe import probe
 
     program = prefix / "bin" / "python"
@@ -42,7 +42,7 @@ def capture_pip(
     brought = {item for package in packages for item in package.provides}
     own = [found for found in answer["distributions"] if not is_condas(found, brought)]
     asked = replace(request, known=known_pip(request.known))
-    found = capture_installed({**answer, "distributions": own, "conda": False}, asked)
+    found = remembered.capture({**answer, "distributions": own, "conda": False}, asked)
     return (found if found.environment.packages else None), found.warnings
 
 

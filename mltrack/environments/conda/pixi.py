@@ -35,10 +35,11 @@ class PixiProject:
         return self.manifest.parent / ".pixi" / "envs" / self.environment
 
 
-def find_project(command: Command, workspace: Path) -> PixiProject | None:
-    """The pixi project of a command that pixi started, if pixi and the project's lock are here."""
+def find_project(command: Command, workspace: Path, variables: Mapping[str, str]) -> PixiProject | None:
+    """The pixi project of a command that pixi started, if pixi and the project's lock are here. The PATH of `variables`
+    counts, not one that the recorded command sets: it may lead into the tree."""
     launcher = command.launcher
-    program = locate("pixi", command.cwd, command.variables)
+    program = locate("pixi", workspace, variables)
     if launcher is None or launcher.name != "pixi" or program is None:
         return None
     for manifest in pixi_manifests(command.cwd, option(launcher.options, "--manifest-path")):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.environments import Finding, Gathered, Rebuilt
 from mltrack.environments.docker.archive import pack, read_archive, unpack
-from mltrack.environments.docker.context import digest_of, tree_below
+from mltrack.environments.docker.context import counted, digest_of, tree_below
 from mltrack.environments.docker.engine import Engine, connect
 from mltrack.environments.docker.images import (
     REPOSITORY,
@@ -23,7 +23,8 @@ from mltrack.environments.docker.images import (
     sources,
 )
 from mltrack.environments.docker.lock import Lock, read_lock
-from mltrack.environments.docker.settings import read_mount
+from mltrack.environments.docker.settings import listed, read_mount
+from mltrack.environments.docker.trust import target, trusted
 from mltrack.errors import Damaged, EnvironmentFailed, MltrackError
 from mltrack.records import Warning
 from mltrack.redact import PLACEHOLDER
@@ -38,13 +39,12 @@ def bring_back(request: RebuildRequest) -> Rebuilt:
     """The image, and the settings for `start`. Raises EnvironmentFailed that names what was tried."""
     recorded = request.recorded
     lock = read_lock(recorded.lock)
-    mounts = check_mounts(recorded, request.workspace)
+    asked = trusted(recorded)
+    mounts = check_mounts(asked["mounts"], recorded, request.workspace)
     with connect(recorded.variables) as engine:
         found, warnings = get_image(engine, recorded, lock)
         warnings += architecture_warning(engine, found)
-    options = {"pinned": full_id(found["Id"]), **mounts}
-    if recorded.environment.options.get("at"):
-        options["at"] = recorded.environment.options["at"]
+    options = {**asked, "pinned": full_id(found["Id"]), "mounts": mounts or None}
     return Rebuilt(request.command, {}, recorded.environment.python, warnings, options)
 
 
@@ -93,7 +93,7 @@ def pulled(engine: Engine, recorded: Recorded, lock: Lock) -> tuple[dict[str, An
         except EnvironmentFailed as error:
             failure = error
             continue
-        if is_recorded(found, lock):
+        if is_recorded(engine, found, lock):
             return found, ()
         failure = EnvironmentFailed(f"{name} is another image here, {found['Id']}.")
     if failure is not None:
@@ -117,7 +117,7 @@ def loaded(engine: Engine, recorded: Recorded, lock: Lock) -> tuple[dict[str, An
     recorded.tell(f"loading {lock.image.get('reference') or lock.id}")
     engine.load(pack(archive), lock.id)
     found = engine.find_image(archive.config) or engine.find_image(lock.id)
-    if found is None or not is_recorded(found, lock):
+    if found is None or not is_recorded(engine, found, lock):
         raise EnvironmentFailed(f"The engine made another image of the kept one than {lock.id}.", "Try another engine.")
     keep_name(engine, found, lock)
     same_id = full_id(found["Id"]) == lock.id
@@ -130,8 +130,8 @@ def keep_name(engine: Engine, found: dict[str, Any], lock: Lock) -> None:
         engine.tag(str(found["Id"]), REPOSITORY, lock.id.rpartition(":")[2][:16])
 
 
-def is_recorded(found: dict[str, Any], lock: Lock) -> bool:
-    return is_same(found, lock.id, lock.layers, str(lock.image.get("settings")))
+def is_recorded(engine: Engine, found: dict[str, Any], lock: Lock) -> bool:
+    return is_same(found, lock, engine.counts_configs)
 
 
 def built(engine: Engine, recorded: Recorded, lock: Lock) -> tuple[dict[str, Any], tuple[Warning, ...]] | None:
@@ -143,16 +143,20 @@ def built(engine: Engine, recorded: Recorded, lock: Lock) -> tuple[dict[str, Any
     if any(PLACEHOLDER in text for text in build.args.values()):
         raise EnvironmentFailed("an argument of the build was a secret, which is not recorded.")
     tree = tree_below(place)
-    if digest_of(tree) != build.context or build.dockerfile not in tree:
+    if digest_of(tree) != build.kept:
         raise Damaged("The kept context is not the recorded one.", "Run `mltrack verify`.")
-    recipe = Recipe(tree, build.dockerfile, build.context, build.args, build.target)
-    found = build_recipe(engine, recipe, recorded.environment.options.get("network"), recorded.tell)
-    if is_recorded(found, lock):
+    if build.dockerfile not in tree:
+        raise EnvironmentFailed(f"{build.dockerfile} is not kept, as git ignores it.")
+    recipe = Recipe(tree, build.dockerfile, build.kept, build.args, build.target)
+    found = build_recipe(engine, recipe, trusted(recorded).get("network"), recorded.tell)
+    if is_recorded(engine, found, lock):
         return found, ()
     text = (
         "The image was built again from its Dockerfile, as it could not be had: a rebuilt image is not the same image "
         f"({full_id(found['Id'])} instead of {lock.id})."
     )
+    if build.left_out:
+        text += f" Its context lacks {counted(build.left_out)} that mltrack does not keep."
     return found, (Warning("image", text),)
 
 
@@ -163,28 +167,21 @@ def architecture_warning(engine: Engine, found: dict[str, Any]) -> tuple[Warning
     return (Warning("image", f"The image is for {theirs}; this engine is {ours}, and can only emulate it."),)
 
 
-def check_mounts(recorded: Recorded, workspace: Path) -> dict[str, Any]:
-    """The recorded mounts; one whose source is not here is replaced by today's setting for the same place inside."""
-    mounts = [str(text) for text in recorded.environment.options.get("mounts") or ()]
-    today = {target(text): text for text in recorded.options.get("mounts") or ()}
+def check_mounts(mounts: Sequence[str], recorded: Recorded, workspace: Path) -> list[str]:
+    """The recorded mounts; today's setting for the same place inside comes first, where its source is here."""
+    today = {target(text): text for text in listed("mounts", recorded.options.get("mounts") or ())}
     home = recorded.variables.get("HOME")
     chosen = []
     for text in mounts:
-        candidates = [text, today.get(target(text), text)]
-        is_here = [os.path.exists(read_mount(candidate, workspace, home).source) for candidate in candidates]
-        if not any(is_here):
+        candidates = dict.fromkeys([today.get(target(text), text), *([text] if recorded.is_ours else ())])
+        here = [word for word in candidates if os.path.exists(read_mount(word, workspace, home).source)]
+        if not here:
             raise EnvironmentFailed(
                 f"The run had {text.partition(':')[0]} mounted, which is not on this machine.",
                 f"Bring the data, and say where it is: environment: {{mounts: [HERE:{target(text)}]}}.",
             )
-        chosen.append(candidates[is_here.index(True)])
-    return {"mounts": chosen} if mounts else {}
-
-
-def target(text: str) -> str:
-    """The place inside of a mount as it is written."""
-    parts = text.split(":")
-    return parts[1] if len(parts) > 1 else parts[0]
+        chosen.append(here[0])
+    return chosen
 
 
 # -- without a command
@@ -234,6 +231,13 @@ def dockerfile_of(recorded: Recorded) -> str:
 def image_tree(recorded: Recorded, scratch: Path) -> Gathered:
     """What `docker save` gives, apart. Pulled first if it is not here and a registry has it."""
     lock = read_lock(recorded.lock)
+    secrets = [name for name, text in lock.build.args.items() if PLACEHOLDER in text] if lock.build else []
+    if secrets:
+        raise EnvironmentFailed(
+            f"The image {lock.id} holds the secret that its build was given as {', '.join(secrets)}, for everybody to "
+            "read in its history, and is not carried.",
+            "Pass it as a mount or a variable of the run instead, or by `docker build --secret`, and run again.",
+        )
     with connect(recorded.variables) as engine:
         found = here(engine, lock)
         if found is None:

@@ -22,6 +22,7 @@ from typing import Any
 from mltrack.environments.docker.engine import Engine, Refused, connect
 from mltrack.environments.docker.orders import PASSED
 from mltrack.environments.docker.streams import INTERRUPT, SUSPEND, Sink, receive, send, send_keys
+from mltrack.environments.docker.targets import Targets
 from mltrack.environments.docker.troubles import exit_code_of
 from mltrack.environments.docker.usage import Usage
 from mltrack.environments.docker.watcher import Watcher
@@ -48,13 +49,19 @@ def main() -> None:
     """Never returns."""
     spec = json.loads(Path(sys.argv[1]).read_bytes())
     spec["config"]["Cmd"] = sys.argv[2:]
+    client = None
     try:
-        ending = Client(spec, dict(os.environ)).work()
+        client = Client(spec, dict(os.environ))
+        ending = client.work()
     except EnvironmentFailed as error:
         say(error.message)
         if error.hint:
             say(f"hint: {error.hint}")
         ending = exit_code_of(error.said) if isinstance(error, Refused) else NOT_STARTED
+        if client is not None and client.has_begun:
+            ending = -signal.SIGKILL  # it is not known how the command ended, and 125 says that it never began
+    if client is not None and not client.is_gone:
+        say(f"the container {spec['container']} could not be removed and may live on")
     leave(ending)
 
 
@@ -90,12 +97,18 @@ class Client:
         self.lost: EnvironmentFailed | None = None
         self.wakeup, self.waker = os.pipe()
         self.settings: list[Any] | None = None
+        self.has_begun = False
+        """May the command have begun?"""
+        self.is_gone = False
+        """Is the container removed?"""
 
     def work(self) -> int:
         """See the container through; its exit code, or minus the signal that ended it."""
         watcher = Watcher(self.spec["container"], self.variables)
+        targets = Targets(self.spec["project"])
         self.listen()
         try:
+            targets.make(self.spec["targets"])
             self.start()
             usage = Usage(self.variables, self.container)
             self.start_threads(usage)
@@ -103,9 +116,17 @@ class Client:
             return self.ending(usage)
         finally:
             self.put_back_terminal()
-            with suppress(EnvironmentFailed):
-                self.engine.remove(self.spec["container"])
-            watcher.done()
+            self.remove()
+            if self.is_gone:
+                targets.remove()
+                watcher.done()
+            else:
+                watcher.take_over()
+
+    def remove(self) -> None:
+        with suppress(EnvironmentFailed):
+            self.engine.remove(self.spec["container"])
+            self.is_gone = True
 
     def listen(self) -> None:
         """Have signals wake the main thread by a pipe; those that we were told to ignore stay ignored."""
@@ -136,7 +157,12 @@ class Client:
     def try_start(self, config: Mapping[str, Any]) -> None:
         self.container = self.engine.create(config, self.spec["container"])
         self.stream = self.engine.attach(self.container)
-        self.engine.begin(self.container, self.spec["subject"])
+        self.has_begun = True
+        try:
+            self.engine.begin(self.container, self.spec["subject"])
+        except Refused:
+            self.has_begun = False
+            raise
 
     def config(self) -> dict[str, Any]:
         config: dict[str, Any] = self.spec["config"]
@@ -274,8 +300,9 @@ class Client:
         if self.exit_code is None:
             raise self.lost or EnvironmentFailed("The container's end was not seen.", "See the engine's own log.")
         self.bringing.join()
-        state = self.engine.inspect(self.container).get("State") or {}
-        is_out = bool(state.get("OOMKilled"))
+        is_out = False
+        with suppress(EnvironmentFailed):  # how it ended is known
+            is_out = bool((self.engine.inspect(self.container).get("State") or {}).get("OOMKilled"))
         usage.write(Path(self.spec["usage"]), is_out)
         if is_out:
             say("the container ran out of memory, and its engine's system killed a process in it")

@@ -80,6 +80,47 @@ def identity(path: Path) -> tuple[str, str]:
     return "executable" if mode & stat.S_IXUSR else "file", from_raw(state.digest())
 
 
+def to_keep(tree: Tree) -> dict[str, Path]:
+    """What of a context may be kept, and go to a remote: what git tracks, and what it does not ignore and has no name
+    that says secret. Outside of git only the names count."""
+    from mltrack.git.exclusions import may_hold_secrets
+
+    worktrees: dict[Path, tuple[set[str], set[str]]] = {}
+    kept = {}
+    for name, path in tree.items():
+        is_kept = not may_hold_secrets(os.fsencode(name))
+        root = next((place for place in path.parents if os.path.lexists(place / ".git")), None)
+        if root is not None:
+            tracked, others = worktrees.get(root) or worktrees.setdefault(root, listed(root))
+            below = path.relative_to(root).as_posix()
+            is_kept = below in tracked or (is_kept and below in others)
+        if is_kept:
+            kept[name] = path
+    return kept
+
+
+def listed(root: Path) -> tuple[set[str], set[str]]:
+    """(files of a worktree that git tracks, others that it does not ignore); none where git does not work."""
+    from mltrack.errors import MltrackError
+    from mltrack.git.repository import ask, find_repository, together
+
+    try:
+        repo = find_repository(root)
+        if repo is None:
+            return set(), set()
+        words = ("ls-files", "-z")
+        outputs = together(ask(repo, *words, "--cached"), ask(repo, *words, "--others", "--exclude-standard"))
+    except MltrackError:
+        return set(), set()
+    tracked, others = ({os.fsdecode(name) for name in output.split(b"\0")} for output in outputs)
+    return tracked, others
+
+
+def counted(files: int) -> str:
+    """`1 file`, `2 files`."""
+    return f"{files} file{'s' if files > 1 else ''}"
+
+
 def size_of(tree: Tree) -> int:
     """Bytes of its files."""
     return sum(path.lstat().st_size for path in tree.values() if not path.is_symlink())

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mltrack.digest import digest_json
 from mltrack.environments import Found, Tree
 from mltrack.environments.command import is_python, unwrap
-from mltrack.environments.docker.context import digest_of
+from mltrack.environments.docker.asides import output_of
+from mltrack.environments.docker.context import counted, digest_of, to_keep
 from mltrack.environments.docker.engine import Engine, Refused, connect
 from mltrack.environments.docker.entering import facts_of, obtain, settings_of
 from mltrack.environments.docker.images import describe, is_moving, layers_of, registry_digests, settings_digest
@@ -18,7 +19,7 @@ from mltrack.environments.docker.lock import BuildFacts, Lock, write_lock
 from mltrack.environments.docker.notes import remembered
 from mltrack.errors import EnvironmentFailed
 from mltrack.records import Environment, Image, Warning, to_dict
-from mltrack.redact import Redactor
+from mltrack.redact import PLACEHOLDER, Redactor
 
 if TYPE_CHECKING:
     from mltrack.environments import Request
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
 PROBE = Path(__file__).parents[1] / "python" / "probe.py.txt"
 MARK = b"MLTRACK-PROBE "
 PYTHONS = ("python", "python3")
+LEFT_OUT = (
+    "{count} of the build's context, which git ignores or whose names say that they hold secrets, went into the build "
+    "and are not kept: an image that is built again may differ."
+)
+SECRET_ARGUMENT = (
+    "The argument {name} of the build holds a secret, which stands in the image's history for everybody who gets the "
+    "image; pass it as a mount or a variable of the run instead, or by `docker build --secret`."
+)
 
 
 def describe_environment(request: Request) -> Found:
@@ -34,12 +43,7 @@ def describe_environment(request: Request) -> Found:
     with connect(request.variables) as engine:
         facts = request.facts or look_now(engine, request)
         image = facts["image"]
-        answer = remembered(
-            request.cache,
-            str(image["Id"]),
-            ["python", PROBE.stat().st_size, candidates(request)],
-            lambda: ask_python(engine, str(image["Id"]), candidates(request)),
-        )
+        answer, troubles = python_of(engine, request, str(image["Id"]))
     record = describe(image, facts["reference"])
     build, tree, warnings = build_facts(facts.get("recipe"))
     installed = distributions_of(answer, str(facts.get("at") or request.project or request.cwd))
@@ -53,12 +57,12 @@ def describe_environment(request: Request) -> Found:
         options=options_of(request, facts),
     )
     lock = Lock(
-        lock_image(record, image),
+        {**lock_image(record, image), "counted": facts["counted"]},
         build,
         environment.python,
         tuple({"name": found.name, "version": found.version, "source": found.source} for found in installed),
     )
-    told = (*warnings_of(record, facts, is_built=build is not None), *warnings)
+    told = (*warnings_of(record, facts, is_built=build is not None), *warnings, *troubles)
     return Found(environment, write_lock(lock), told, {"context": tree} if tree else {})
 
 
@@ -102,13 +106,23 @@ def candidates(request: Request) -> list[str]:
     return list(dict.fromkeys([*words, *PYTHONS]))
 
 
-def ask_python(engine: Engine, image: str, names: list[str]) -> dict[str, Any] | None:
+def python_of(engine: Engine, request: Request, image: str) -> tuple[dict[str, Any] | None, tuple[Warning, ...]]:
+    """What the Python of an image says of itself; a warning instead if it does not answer."""
+    question = ["python", PROBE.stat().st_size, candidates(request)]
+    try:
+        return remembered(request.cache, image, question, lambda: ask_python(engine, request, image)), ()
+    except EnvironmentFailed as error:
+        message = f"The Python distributions in the image are not recorded. {error.message}"
+        return None, (Warning("image", message),)
+
+
+def ask_python(engine: Engine, request: Request, image: str) -> dict[str, Any] | None:
     """What the first interpreter that is there says of itself, in a container without a network; None without one."""
     source = PROBE.read_text()
-    for name in names:
+    for name in candidates(request):
         config = {"Image": image, "Entrypoint": [name], "Cmd": ["-c", source], "User": "0:0"}
         try:
-            _, said = engine.output_of(config)
+            said = output_of(engine, request.variables, config)
         except Refused:  # it is not there
             continue
         for line in said.splitlines():
@@ -136,15 +150,21 @@ def build_facts(recipe: Mapping[str, Any] | None) -> tuple[BuildFacts | None, Tr
     redactor = Redactor({})
     tree = {name: Path(path) for name, path in recipe["files"].items()}
     text = "".join(redactor.text(line) for line in read_text(tree[recipe["dockerfile"]]).splitlines(keepends=True))
-    facts = BuildFacts(recipe["dockerfile"], text, recipe["context"], redactor.params(recipe["args"]), recipe["target"])
+    args = redactor.params(recipe["args"])
+    told = [SECRET_ARGUMENT.format(name=name) for name, word in args.items() if PLACEHOLDER in word]
+    kept = to_keep(tree)
     try:
         is_same = digest_of(tree) == recipe["context"]
+        digest = digest_of(kept) if is_same and kept else None
     except EnvironmentFailed:
-        is_same = False
-    if is_same:
-        return facts, tree, ()
-    message = "The build's context changed while the run started, so that it is not kept."
-    return facts, {}, (Warning("image", message),)
+        is_same, digest = False, None
+    left_out = len(tree) - len(kept)
+    if not is_same:
+        told.append("The build's context changed while the run started, so that it is not kept.")
+    elif left_out:
+        told.append(LEFT_OUT.format(count=counted(left_out)))
+    facts = BuildFacts(recipe["dockerfile"], text, recipe["context"], args, recipe["target"], digest, left_out)
+    return facts, kept if digest else {}, tuple(Warning("image", text) for text in told)
 
 
 def read_text(path: Path) -> str:

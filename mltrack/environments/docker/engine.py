@@ -128,6 +128,11 @@ class Engine:
     def is_podman(self) -> bool:
         return "podman" in str(self.api.version().get("Components", "")).lower()
 
+    @property
+    def counts_configs(self) -> bool:
+        """Is an image's id the digest of its configuration? With an image store of containerd it is its manifest's."""
+        return "io.containerd.snapshotter" not in str(self.info.get("DriverStatus"))
+
     # -- images
 
     def find_image(self, reference: str) -> dict[str, Any] | None:
@@ -240,18 +245,6 @@ class Engine:
                 if error.status_code != 409:  # somebody else is removing it
                     raise
         return True
-
-    def output_of(self, config: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Run a container to its end, away from any network; its exit code and what it wrote."""
-        host = {"NetworkMode": "none", "LogConfig": {"Type": "json-file", "Config": {}}}
-        container = self.create({**config, "HostConfig": host})
-        try:
-            self.begin(container, str(config["Image"]))
-            code = self.wait(container)
-            with asking():
-                return code, bytes(self.api.logs(container, stdout=True, stderr=False))
-        finally:
-            self.remove(container)
 
     def beginning_of(self, container: str, path: str, size: int) -> bytes | None:
         """The first bytes of a tar of a path in a container, which need not run. None where there is no such path."""

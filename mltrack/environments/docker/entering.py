@@ -11,14 +11,13 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.environments import Started
+from mltrack.environments.docker.asides import program_variables
 from mltrack.environments.docker.engine import Engine, connect
-from mltrack.environments.docker.images import Recipe, build_image, ensure_image
+from mltrack.environments.docker.images import BEHAVIOUR, Recipe, build_image, ensure_image
 from mltrack.environments.docker.inside import (
-    INSIDE,
     Person,
     Place,
     check_mounts,
@@ -29,8 +28,10 @@ from mltrack.environments.docker.inside import (
     unrecorded,
     variables_of,
 )
+from mltrack.environments.docker.lock import CONFIG, MANIFEST
 from mltrack.environments.docker.orders import PASSED, SPEC, USAGE, write_orders
 from mltrack.environments.docker.settings import Gpus, Settings, read_settings
+from mltrack.environments.docker.targets import targets_of
 from mltrack.errors import UsageError
 from mltrack.nouns import noun
 
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 CLIENT = "mltrack.environments.docker.client"
 RUN_LABEL = "mltrack.run"
 KEPT = ("Id", "RepoDigests", "Architecture", "Os", "Created", "Size", "RootFS")
-KEPT_SETTINGS = (
-    "Cmd", "Entrypoint", "Env", "Labels", "User", "WorkingDir", "Volumes", "ExposedPorts", "StopSignal", "Shell",
-)  # fmt: skip
 
 
 @noun
@@ -65,7 +63,7 @@ def enter(request: StartRequest) -> Started:
     with connect(asked.variables) as engine:
         check_mounts(settings, engine.address)
         image, recipe = obtain(engine, settings, asked)
-        person = find_person(engine, image, settings, asked.cache)
+        person = find_person(engine, image, settings, asked)
         variables = variables_of(request, settings, place, image, person)
         entry = Entry(settings, place, image, person, variables)
         spec = spec_of(request, entry, engine)
@@ -99,10 +97,11 @@ def facts_of(engine: Engine, image: Mapping[str, Any], recipe: Recipe | None, se
     return {
         "image": {
             **{key: image.get(key) for key in KEPT},
-            "Config": {key: config.get(key) for key in KEPT_SETTINGS},
+            "Config": {key: config.get(key) for key in BEHAVIOUR},
         },
         "reference": settings.image,
         "engine": engine.architecture,
+        "counted": CONFIG if engine.counts_configs else MANIFEST,
         "recipe": None
         if recipe is None
         else {
@@ -135,12 +134,15 @@ def spec_of(request: StartRequest, entry: Entry, engine: Engine) -> dict[str, An
         config["User"] = entry.person.user
     if settings.entrypoint is not None:
         config["Entrypoint"] = list(settings.entrypoint) or [""]
+    mounts = config["HostConfig"]["Mounts"]
     spec = {
         "container": f"mltrack-{run}",
         "subject": settings.image or str(entry.image["Id"]),
         "config": config,
         "variables": sorted(entry.variables),
         "usage": str(request.run_dir / USAGE),
+        "project": str(entry.place.root),
+        "targets": targets_of(mounts, entry.place),
     }
     check_text([spec, asked.argv])
     return spec
@@ -193,12 +195,4 @@ def seen(image: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, st
 
 def client_variables(inside: Mapping[str, str]) -> dict[str, str]:
     """The environment of the client: mltrack's own, and under other names what it hands on."""
-    package = Path(__file__).parents[3]
-    path = [os.path.abspath(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
-    path = [part for part in path if part != str(INSIDE)]  # it has a module mltrack of its own
-    if package.name not in ("site-packages", "dist-packages") and str(package) not in path:
-        path.append(str(package))
-    variables = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
-    if path:
-        variables["PYTHONPATH"] = os.pathsep.join(path)
-    return {**variables, "PYTHONSAFEPATH": "1", **{PASSED + name: text for name, text in inside.items()}}
+    return {**program_variables(os.environ), **{PASSED + name: text for name, text in inside.items()}}

@@ -17,6 +17,7 @@ from mltrack.nouns import noun
 if TYPE_CHECKING:
     from mltrack.environments import Tree
     from mltrack.environments.docker.engine import Engine, Events
+    from mltrack.environments.docker.lock import Lock
     from mltrack.records import Image
 
 Tell = Callable[[str], None]
@@ -32,6 +33,12 @@ QUICK_S = 1.0
 LARGE_CONTEXT = 100 << 20
 SHOWN_LINES = 15
 """Of a build's output, when it fails."""
+
+BEHAVIOUR = (
+    "Cmd", "Entrypoint", "Env", "Labels", "User", "WorkingDir", "Volumes", "ExposedPorts", "StopSignal", "StopTimeout",
+    "Shell", "Healthcheck", "OnBuild", "ArgsEscaped", "NetworkDisabled", "MacAddress",
+)  # fmt: skip
+"""All of an image's configuration that decides how its containers behave."""
 
 
 @noun
@@ -204,27 +211,18 @@ def layers_of(found: Mapping[str, Any]) -> tuple[str, ...]:
 def settings_digest(found: Mapping[str, Any]) -> str:
     """What else makes the image: two engines that count ids differently agree on layers and on this."""
     config = found.get("Config") or {}
-    keys = (
-        "Cmd",
-        "Entrypoint",
-        "Env",
-        "Labels",
-        "User",
-        "WorkingDir",
-        "Volumes",
-        "ExposedPorts",
-        "StopSignal",
-        "Shell",
-    )
-    values = {key: config.get(key) for key in keys if config.get(key)}
+    values = {key: config.get(key) for key in BEHAVIOUR if config.get(key)}
     return digest_json({"architecture": found.get("Architecture"), "os": found.get("Os"), "config": values})
 
 
-def is_same(found: Mapping[str, Any], identity: str, layers: tuple[str, ...], settings: str) -> bool:
-    """Is this the recorded image, by its id, or by all that it consists of?"""
-    if full_id(found["Id"]) == identity:
+def is_same(found: Mapping[str, Any], lock: Lock, counts_configs: bool) -> bool:
+    """Is this the recorded image? An id that both engines count of the configuration says it alone; where one counts
+    otherwise, all that the image consists of does."""
+    if full_id(found["Id"]) == full_id(lock.id):
         return True
-    return bool(layers) and layers_of(found) == layers and settings_digest(found) == settings
+    if counts_configs and lock.is_counted_by_config:
+        return False
+    return bool(lock.layers) and layers_of(found) == lock.layers and settings_digest(found) == lock.image["settings"]
 
 
 def sources(digests: tuple[str, ...], reference: str | None) -> Iterator[str]:

@@ -17,7 +17,7 @@ from mltrack.errors import UsageError
 from mltrack.nouns import noun
 
 if TYPE_CHECKING:
-    from mltrack.environments import StartRequest
+    from mltrack.environments import Request, StartRequest
     from mltrack.environments.docker.engine import Engine
     from mltrack.environments.docker.settings import Settings
 
@@ -104,7 +104,7 @@ def unrecorded(request: StartRequest, settings: Settings, place: Place) -> list[
 # -- the user
 
 
-def find_person(engine: Engine, image: Mapping[str, Any], settings: Settings, cache: Path) -> Person:
+def find_person(engine: Engine, image: Mapping[str, Any], settings: Settings, asked: Request) -> Person:
     """The user that the settings ask for, with a home that it can write to. Raises EnvironmentFailed."""
     user = settings.user
     groups: tuple[str, ...] = ()
@@ -117,33 +117,36 @@ def find_person(engine: Engine, image: Mapping[str, Any], settings: Settings, ca
     number = user.partition(":")[0]
     if not number.isdigit() or int(number) == 0:
         return Person(user, groups)
-    return Person(user, groups, home_variables(engine, image, int(number), cache))
+    return Person(user, groups, home_variables(engine, image, int(number), asked))
 
 
 def own_groups() -> list[int]:
     return sorted(set(os.getgroups()) - {os.getgid()})
 
 
-def home_variables(engine: Engine, image: Mapping[str, Any], uid: int, cache: Path) -> dict[str, str]:
+def home_variables(engine: Engine, image: Mapping[str, Any], uid: int, asked: Request) -> dict[str, str]:
     """HOME, and USER where the image has no name for the user; nothing where the image's own are right."""
+    from mltrack.environments.docker.asides import aside
     from mltrack.environments.docker.notes import remembered
 
     identity = str(image["Id"])
     given = dict(pairs((image.get("Config") or {}).get("Env") or ())).get("HOME")
-    name, home = remembered(cache, identity, ["home", uid, given], lambda: look_up(engine, identity, uid, given))
+    config = {"Image": identity, "Cmd": ["-"]}
+
+    def look() -> tuple[str | None, str | None]:
+        with aside(engine, asked.variables, config) as container:
+            return look_up(engine, container, uid, given)
+
+    name, home = remembered(asked.cache, identity, ["home", uid, given], look)
     variables = {} if home else {"HOME": NO_HOME}
     return variables if name else {**variables, "USER": NOBODY, "LOGNAME": NOBODY}
 
 
-def look_up(engine: Engine, image: str, uid: int, given: str | None) -> tuple[str | None, str | None]:
-    """Name of a user in an image, and its home if it may write there. A container is made for it, and not started."""
-    container = engine.create({"Image": image, "Cmd": ["-"], "HostConfig": {"NetworkMode": "none"}})
-    try:
-        name, home = passwd_entry(engine.beginning_of(container, "/etc/passwd", 1 << 20), uid)
-        home = given or home
-        head = engine.beginning_of(container, home, 512) if home else None
-    finally:
-        engine.remove(container)
+def look_up(engine: Engine, container: str, uid: int, given: str | None) -> tuple[str | None, str | None]:
+    """Name of a user in a container, which need not run, and its home if it may write there."""
+    name, home = passwd_entry(engine.beginning_of(container, "/etc/passwd", 1 << 20), uid)
+    home = given or home
+    head = engine.beginning_of(container, home, 512) if home else None
     return name, home if head and may_write(head, uid) else None
 
 

@@ -21,6 +21,7 @@ REFERENCE = lazy(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]*")
 ID = lazy(r"(sha256:)?[0-9a-f]{64}")
 USER = lazy(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
 VARIABLE = lazy(r"[^=\0]+")
+PATH = lazy(r"[^\0\n]*")
 
 
 @noun
@@ -160,7 +161,12 @@ def read_gpus(value: Any) -> Gpus:
 def read_mount(text: str, project: Path, home: str | None) -> Mount:
     """`HOST`, `HOST:INSIDE` or `HOST:INSIDE:ro`; HOST may be relative to the project, or begin with ~."""
     parts = text.split(":")
-    if not 1 <= len(parts) <= 3 or not parts[0] or (len(parts) == 3 and parts[2] not in MODES):
+    if (
+        PATH.fullmatch(text) is None
+        or not 1 <= len(parts) <= 3
+        or not parts[0]
+        or (len(parts) == 3 and parts[2] not in MODES)
+    ):
         raise wrong("mounts", text, SPELLING)
     source = parts[0]
     if source == "~" or source.startswith("~/"):
@@ -174,7 +180,12 @@ def read_mount(text: str, project: Path, home: str | None) -> Mount:
 
 def is_place(path: str) -> bool:
     """An absolute path, not the root, without `..`."""
-    return path.startswith("/") and len(PurePosixPath(path).parts) > 1 and ".." not in PurePosixPath(path).parts
+    return (
+        PATH.fullmatch(path) is not None
+        and path.startswith("/")
+        and len(PurePosixPath(path).parts) > 1
+        and ".." not in PurePosixPath(path).parts
+    )
 
 
 def read_at(value: Any) -> str:
@@ -186,7 +197,10 @@ def read_at(value: Any) -> str:
 def read_variables(value: Any) -> dict[str, str | None]:
     if not isinstance(value, Mapping) or not all(VARIABLE.fullmatch(str(name)) for name in value):
         raise wrong("env", value, "{OMP_NUM_THREADS: 4}")
-    return {str(name): None if text is None else str(text) for name, text in value.items()}
+    variables = {str(name): None if text is None else str(text) for name, text in value.items()}
+    if any("\0" in (text or "") for text in variables.values()):
+        raise wrong("env", value, "{OMP_NUM_THREADS: 4}; a value holds no NUL")
+    return variables
 
 
 def read_size(value: Any) -> int:

@@ -1,13 +1,14 @@
 """A small process that removes the client's container when the client could not: it was killed, or crashed.
 
 It is forked from the client, lives in a session of its own, and holds the reading end of a pipe, whose end is the
-client's. It makes no sound.
+client's. It makes no sound. Started as a program it watches another container of ours, its standard input is the pipe.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,14 +16,14 @@ from contextlib import suppress
 from mltrack.environments.docker.engine import connect
 from mltrack.errors import EnvironmentFailed
 
-TRIES_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Pauses before each try: the engine may be about to make the container at the very moment."""
+TRIES_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Pauses before each try: the engine may be about to make the container at the very moment, or being started again."""
 
 ALL_WELL = b"."
 
 
 class Watcher:
-    """The client's side: say `done` when the container is gone."""
+    """The client's side: say `done` when the container is gone, else `take_over`."""
 
     def __init__(self, container: str, variables: Mapping[str, str]) -> None:
         """Fork; to be called while the process has one thread, after the SDK was imported."""
@@ -42,10 +43,15 @@ class Watcher:
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 
+    def take_over(self) -> None:
+        """The container could not be removed: try on, when we are gone."""
+        os.close(self.pipe)
+
 
 def watch(pipe: int, container: str, variables: Mapping[str, str]) -> None:
     """Wait for the client's word, or its end."""
-    os.setsid()
+    with suppress(PermissionError):  # a program was started in one
+        os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     let_go(pipe)
@@ -68,3 +74,7 @@ def remove(container: str, variables: Mapping[str, str]) -> None:
         with suppress(EnvironmentFailed), connect(variables) as engine:
             if engine.remove(container):
                 return
+
+
+if __name__ == "__main__":
+    watch(os.dup(0), sys.argv[1], dict(os.environ))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +19,19 @@ from mltrack.environments.julia.capturing import INSTALL
 from mltrack.environments.julia.lock import JuliaLock, packages_of, read_lock
 from mltrack.environments.julia.projects import SWITCH, ask_version, depots, is_julia, read_manifest, read_project
 from mltrack.environments.python.cache import Wanted, obtain
+from mltrack.environments.python.lock import load_toml
 from mltrack.environments.tools import Use, use
-from mltrack.errors import EnvironmentFailed, StorageError
+from mltrack.errors import Damaged, EnvironmentFailed, StorageError
+from mltrack.patterns import lazy
 from mltrack.records import Warning
 
 if TYPE_CHECKING:
     from mltrack.environments import Recorded
 
 INSTANTIATE = "using Pkg; Pkg.instantiate()"
-PATH = re.compile(r'^(path\s*=\s*)"((?:[^"\\]|\\.)*)"', re.MULTILINE)
-"""A package under development, in a manifest; Julia writes one entry a line."""
+HOSTILE = "Its code was not recorded with the run, or somebody changed the manifest; nothing was fetched for it."
+PATH = lazy(r"""((?:^|[{,])\s*path\s*=\s*)("(?:[^"\\\n]|\\.)*"|'[^'\n]*')""", re.MULTILINE)
+"""A package under development, in a manifest (a line of its own) or in the `[sources]` of a project."""
 
 
 def rebuild_julia(request: RebuildRequest) -> Rebuilt:
@@ -73,13 +78,19 @@ def mapped(request: RebuildRequest, program: Path) -> tuple[tuple[str, ...], tup
 def instantiated(request: RebuildRequest, lock: JuliaLock, program: str, version: str) -> Path:
     """The directory of the project, its packages in the depot. Raises EnvironmentFailed, StorageError."""
     restored = inside_workspace(request, lock)
+    root = restored or request.workspace
+    texts = {
+        name: moved(text, root, request.workspace)
+        for name, text in (("Project.toml", lock.project), ("Manifest.toml", lock.manifest))
+        if text is not None
+    }
     if restored is not None and is_same(restored, lock, version):
         instantiate(request, program, restored)
         return restored
     place = request.place.absolute()
     place = place.with_name(f"{place.name}-{digest_bytes(os.fsencode(request.workspace.absolute()))[3:15]}")
     identity = digest_json({"kind": "julia", "lock": digest_bytes(request.recorded.lock or b""), "julia": version})
-    make, finish = partial(write_project, request, lock), partial(fill, request, program)
+    make, finish = partial(write_project, lock, texts), partial(fill, request, program)
     try:
         obtain(Wanted(place, identity, make, finish, request.recorded.tell, "Project.toml"))
     except OSError as error:
@@ -102,28 +113,48 @@ def is_same(place: Path, lock: JuliaLock, version: str) -> bool:
     return read_project(place) == lock.project and read_manifest(place, version) == lock.manifest
 
 
-def write_project(request: RebuildRequest, lock: JuliaLock, aside: Path) -> dict[str, Any]:
+def write_project(lock: JuliaLock, texts: Mapping[str, str], aside: Path) -> dict[str, Any]:
     """Project and manifest, packages under development pointing into the restored tree."""
     aside.mkdir()
-    (aside / "Project.toml").write_text(lock.project or "", encoding="utf-8")
-    if lock.manifest is not None:
-        root = inside_workspace(request, lock) or request.workspace
-        (aside / "Manifest.toml").write_text(moved(lock.manifest, root, request.workspace), encoding="utf-8")
+    for name, text in texts.items():
+        (aside / name).write_text(text, encoding="utf-8")
     return {"packages": len(packages_of(lock.manifest))}
 
 
-def moved(manifest: str, root: Path, workspace: Path) -> str:
-    """The manifest with paths that were relative to `root` made absolute. Raises Damaged if one leaves the tree."""
+def moved(text: str, root: Path, workspace: Path) -> str:
+    """A project or manifest with paths that were relative to `root` made absolute. Raises Damaged if one leaves the
+    tree, or cannot be replaced."""
 
     def absolute(match: re.Match[str]) -> str:
-        path = match[2]
-        if os.path.isabs(path):
-            return match[0]
-        relative = os.path.relpath(os.path.normpath(root / path), workspace)
-        target = workspace if relative == "." else inside(workspace, relative)
-        return f'{match[1]}"{target}"'
+        target = within(load_toml(f"path = {match[2]}")["path"], root, workspace)
+        return f"{match[1]}{json.dumps(str(target), ensure_ascii=False)}"
 
-    return PATH.sub(absolute, manifest)
+    try:
+        wanted = [str(within(path, root, workspace)) for path in paths_in(load_toml(text))]
+        done = PATH.sub(absolute, text)
+        if list(paths_in(load_toml(done))) != wanted:
+            raise ValueError("a path is written in a strange form")
+    except ValueError as error:
+        raise Damaged(f"The run's Julia project cannot be understood: {error}.", HOSTILE) from error
+    return done
+
+
+def paths_in(value: Any) -> Iterator[str]:
+    """Every `path` of a document, wherever it stands."""
+    if isinstance(value, list):
+        yield from (path for item in value for path in paths_in(item))
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from [inner] if name == "path" and isinstance(inner, str) else paths_in(inner)
+
+
+def within(path: str, root: Path, workspace: Path) -> Path:
+    """The directory of a package under development. Raises Damaged if it is not of the restored tree."""
+    relative = os.path.relpath(os.path.normpath(root / path), workspace)
+    target = workspace if relative == "." else inside(workspace, relative)
+    if os.path.isabs(path) or target.is_symlink():
+        raise Damaged(f"The run's Julia package in {path!r} is not part of its recorded tree.", HOSTILE)
+    return target
 
 
 def fill(request: RebuildRequest, program: str, place: Path) -> dict[str, Any]:

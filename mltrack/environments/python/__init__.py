@@ -32,12 +32,12 @@ def applies(request: Request) -> bool:
 def capture(request: Request) -> Found:
     """Describe the interpreter of the command and what is installed for it; where the command itself is not Python
     (a shell script that starts it), the `python` on its PATH. Raises EnvironmentFailed if there is none."""
-    from mltrack.environments.python.capturing import capture_installed
+    from mltrack.environments.python import remembered
     from mltrack.environments.python.probe import probe
     from mltrack.records import Warning
 
     interpreter = get_interpreter(request)
-    found = capture_installed(probe(interpreter, request.cache), request)
+    found = remembered.capture(probe(interpreter, request.cache), request)
     remarks = tuple(Warning("environment", text) for text in interpreter.remarks)
     return replace(found, settled=interpreter.settled, warnings=(*found.warnings, *remarks))
 
@@ -90,6 +90,14 @@ def complete(recorded: Recorded, project: Path) -> Gathered:
     from mltrack.environments.python.gathering import complete_hashes
 
     return complete_hashes(recorded, project)
+
+
+def agrees(lock: bytes, later: bytes) -> bool:
+    """Does a later lock say the same of what was installed? Raises Damaged."""
+    from mltrack.environments.python.gathering import says_the_same
+    from mltrack.environments.python.lock import read_lock
+
+    return says_the_same(read_lock(lock), read_lock(later))
 
 
 def get_interpreter(request: Request) -> Interpreter:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 
 SECONDS = 20.0
 
@@ -14,40 +13,25 @@ OURS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "G
 
 def look_at_url(url: str, variables: Mapping[str, str]) -> str | None:
     """What is wrong with an archive's URL; None if it answers."""
+    from http.client import HTTPException
     from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
 
-    address = url.partition("#")[0]
+    from mltrack.environments.python.fetching import logins_of, opener, reason_of, request_for
+
+    address, logins = url.partition("#")[0], logins_of(variables)
     for method, headers in (("HEAD", {}), ("GET", {"Range": "bytes=0-0"})):
-        request = Request(address, method=method, headers={**headers, **credentials(address, variables)})
         try:
-            with urlopen(request, timeout=SECONDS):
+            request = request_for(address, logins, method=method, headers=headers)
+            with opener(variables).open(request, timeout=SECONDS):
                 return None
         except HTTPError as error:
             error.close()
             if method == "HEAD" and error.code in (400, 403, 405, 501):
                 continue  # a server that does not know HEAD, or a signature that is for GET
             return f"Its URL answers {error.code} {error.reason}."
-        except (OSError, ValueError) as error:
-            return f"Its URL cannot be reached: {getattr(error, 'reason', None) or error}."
+        except (OSError, HTTPException, ValueError) as error:
+            return f"Its URL cannot be reached: {reason_of(error)}."
     return None
-
-
-def credentials(url: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """The user's own credentials for a host, from their netrc file."""
-    import base64
-    import netrc
-    from urllib.parse import urlsplit
-
-    path = Path(variables.get("NETRC") or Path(variables.get("HOME", "/")) / ".netrc")
-    try:
-        found = netrc.netrc(str(path)).authenticators(urlsplit(url).hostname or "")
-    except (OSError, netrc.NetrcParseError):
-        return {}
-    if found is None:
-        return {}
-    text = base64.b64encode(f"{found[0]}:{found[2]}".encode()).decode()
-    return {"Authorization": f"Basic {text}"}
 
 
 def look_at_repository(url: str, variables: Mapping[str, str]) -> str | None:

@@ -13,12 +13,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from mltrack.environments import silent
+from mltrack.environments.python.changes import is_written_through, state_of
 from mltrack.errors import EnvironmentFailed
 from mltrack.nouns import noun
 from mltrack.patterns import lazy
@@ -55,6 +57,8 @@ class Wanted:
     tell: Callable[[str], None] = silent
     proof: str = "bin/python"
     """Without this file it is not whole: the interpreter that it points to may have gone."""
+    watched: tuple[str, ...] = ()
+    """The directories in it (globs) whose files stay as they were built: what a command changed is not used again."""
 
 
 @noun
@@ -76,21 +80,28 @@ class Cached:
 
 def obtain(wanted: Wanted) -> dict[str, Any]:
     """The marker of the environment, which is built if it is not there; held until this process ends, or `release`.
+    Its `place` says where it is: where another process uses one that was changed since, it is built beside that.
 
     Raises OSError where the place cannot be written, EnvironmentFailed where something else lies there.
     """
-    place, told = wanted.place, 0.0
+    first, number, told = wanted.place, 1, 0.0
     while True:
-        if hold(place) and (marker := whole_marker(wanted)) is not None:
+        place = wanted.place
+        is_shared = hold(place)
+        if is_shared and (marker := whole_marker(wanted)) is not None:
             with suppress(OSError):  # a cache that is read only is as good
                 os.utime(place / MARKER)
-            return marker
+            return {**marker, "place": str(place)}
+        is_changed = is_shared and finished_marker(wanted) is not None
         release(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         with alone(place) as is_ours:
             if is_ours and whole_marker(wanted) is None:
                 build(wanted)
-        if not is_ours:
+        if not is_ours and is_changed:
+            number += 1
+            wanted = replace(wanted, place=first.with_name(f"{first.name}-{number}"))
+        elif not is_ours:
             if time.monotonic() - told >= TOLD_EVERY_S:
                 wanted.tell("waiting for another process that builds or uses the same environment")
                 told = time.monotonic()
@@ -108,11 +119,14 @@ def build(wanted: Wanted) -> None:
         facts = wanted.make(aside)
         marker = {"identity": wanted.identity, "is_complete": wanted.finish is None, "built_at": time.time(), **facts}
         marker["size_bytes"] = size_of(aside)
+        marker["state"] = state_of(aside, wanted.watched)
         write_marker(aside, marker)
         put_away(place)
         aside.rename(place)
         if wanted.finish is not None:
-            write_marker(place, {**marker, **wanted.finish(place), "is_complete": True})
+            facts = wanted.finish(place)
+            facts["state"] = state_of(place, wanted.watched)
+            write_marker(place, {**marker, **facts, "is_complete": True})
     except BaseException:
         remove(aside)
         raise
@@ -178,7 +192,22 @@ def write_marker(place: Path, marker: Mapping[str, Any]) -> None:
 
 
 def whole_marker(wanted: Wanted) -> dict[str, Any] | None:
-    """The marker, if what is wanted is there and complete, and the interpreter that it points to is there too."""
+    """The marker, if what is wanted is there, complete, and still as it was built."""
+    marker = finished_marker(wanted)
+    if marker is None or marker.get("state") != state_of(wanted.place, wanted.watched):
+        return None
+    return marker
+
+
+def was_written_through(aside: Path, watched: Sequence[str]) -> bool:
+    """Did somebody change, in what is replaced by what is made here, files that an installer shares with it?"""
+    place = place_of_leftover(aside)
+    marker = read_marker(place) if place is not None else None
+    return place is not None and marker is not None and is_written_through(place, watched, marker.get("built_at", 0))
+
+
+def finished_marker(wanted: Wanted) -> dict[str, Any] | None:
+    """The marker, if what is wanted was completed there, and the interpreter that it points to is there too."""
     marker = read_marker(wanted.place)
     if marker is None or marker.get("identity") != wanted.identity or marker.get("is_complete") is not True:
         return None

@@ -1,39 +1,30 @@
-"""What a probe answered -> the environment as it is recorded, with its lock and what is kept beside it.
-
-The lock is remembered for what is installed, the project's own locks and the configured indexes: a run in the same
-environment as the one before pays for a look at some files.
-"""
+"""What a probe answered -> the environment as it is recorded, with its lock and what is kept beside it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mltrack.digest import digest_bytes, digest_json
+from mltrack.digest import digest_json
 from mltrack.environments import Found, Request
-from mltrack.environments.answers import recall, remember
 from mltrack.environments.libraries import of_machine, of_packages
 from mltrack.environments.python.distributions import Distribution, Installed, listed, normalise, read_answer
-from mltrack.environments.python.indexes import installer_settings
-from mltrack.environments.python.lock import SOURCES, WHEELS, Lock, write_lock
+from mltrack.environments.python.lock import SOURCES, WHEELS, Lock
 from mltrack.environments.python.locking import Locked, lock_distributions
-from mltrack.environments.python.project_locks import READERS
+from mltrack.environments.python.readable import write_readable
 from mltrack.environments.python.sources import Sources, build_requirements, find_sources
-from mltrack.records import Environment, Warning, to_dict
-
-AGAIN_S = 600.0
-"""For how long a lock that lacks something is remembered."""
+from mltrack.records import Environment, Warning
 
 
-def capture_installed(answer: Mapping[str, Any], request: Request) -> Found:
-    """Describe what a probe saw. Raises nothing of its own: what cannot be had is a warning."""
+def capture_installed(answer: Mapping[str, Any], request: Request) -> tuple[Found, bool]:
+    """Describe what a probe saw, and say whether its lock lacks nothing. Raises nothing of its own: what cannot be had
+    is a warning."""
     installed = read_answer(answer, request.project or request.cwd)
     sources = find_sources(installed.distributions, installed.local_sources)
     installed = replace(installed, distributions=tuple(with_tree(one, sources) for one in installed.distributions))
-    lock, locked = find_lock(answer, installed, sources, request)
+    lock, locked = make_lock(answer, installed, request)
     packages = {found.name: found.version for found in installed.distributions}
     places = [Path(place) for place in dict.fromkeys(found["place"] for found in answer["distributions"])]
     environment = Environment(
@@ -47,67 +38,22 @@ def capture_installed(answer: Mapping[str, Any], request: Request) -> Found:
     trees = {name: tree for name, tree in ((WHEELS, locked.wheels), (SOURCES, sources.tree)) if tree}
     warnings = (*warnings_of(answer, installed, sources), *locked.warnings)
     tops = {normalise(found["name"]): found["tops"] for found in answer["distributions"]}
-    return Found(environment, lock, warnings, trees, tops={name: tops[name] for name in packages if name in tops})
+    found = Found(environment, lock, warnings, trees, tops={name: tops[name] for name in packages if name in tops})
+    return found, all(one.is_locked for one in locked.distributions if one.source in ("index", "file", "url"))
 
 
 def with_tree(found: Distribution, sources: Sources) -> Distribution:
     return replace(found, tree=found.name) if found.name in sources.digests else found
 
 
-def find_lock(
-    answer: Mapping[str, Any], installed: Installed, sources: Sources, request: Request
-) -> tuple[bytes, Locked]:
-    """The lock of what is installed: the remembered one, or one that is made now."""
-    path = request.cache / "captures" / f"{key_of(answer, installed, sources, request)}.json"
-    kept = recall(path)
-    if kept is not None and (kept["until"] is None or time.time() < kept["until"]):
-        wheels = {name: Path(place) for name, place in kept["wheels"].items()}
-        if all(place.is_file() for place in wheels.values()):
-            return kept["lock"].encode(), Locked((), wheels, tuple(Warning(**one) for one in kept["warnings"]))
+def make_lock(answer: Mapping[str, Any], installed: Installed, request: Request) -> tuple[bytes, Locked]:
+    """The lock of what is installed."""
     locked = lock_distributions(installed, answer, request)
-    lock = write_lock(
-        Lock(
-            answer["version"],
-            answer["implementation"],
-            locked.distributions,
-            answer["platform"],
-            build_needs(installed),
-        )
+    needs = build_needs(installed)
+    lock, strange = write_readable(
+        Lock(answer["version"], answer["implementation"], locked.distributions, answer["platform"], needs)
     )
-    is_whole = all(one.is_locked for one in locked.distributions if one.source in ("index", "file", "url"))
-    remember(
-        path,
-        {
-            "until": None if is_whole else time.time() + AGAIN_S,
-            "lock": lock.decode(),
-            "wheels": {name: str(place) for name, place in locked.wheels.items()},
-            "warnings": to_dict(locked.warnings),
-        },
-    )
-    return lock, locked
-
-
-def key_of(answer: Mapping[str, Any], installed: Installed, sources: Sources, request: Request) -> str:
-    """The name of a remembered lock: of all that it is made from."""
-    project = request.project or request.cwd
-    files = [path for file, _ in (*READERS, ("pyproject.toml", None)) for path in sorted(project.glob(file))]
-    variables = installer_settings(request.variables).variables
-    identity = {
-        "distributions": to_dict(installed.distributions),
-        "python": [answer["version"], answer["implementation"], answer["platform"], answer["prefix"]],
-        "sources": dict(sources.digests),
-        "files": [[str(path), *look(path)] for path in files],
-        "settings": {name: text for name, text in variables.items() if name.startswith("UV_")},
-        "may_ask": request.may_ask,
-        "known": digest_bytes(request.known) if request.known is not None else None,
-    }
-    return digest_json(identity).partition(":")[2][:32]
-
-
-def look(path: Path) -> list[int]:
-    """What tells that a file has changed."""
-    found = path.stat()
-    return [found.st_mtime_ns, found.st_size, found.st_ino]
+    return lock, replace(locked, warnings=(*locked.warnings, *strange))
 
 
 def build_needs(installed: Installed) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def is_asked_for(found: Distribution) -> bool:
 def find_interpreter(lock: Lock, recorded: Recorded, uv: str) -> tuple[Base | None, Finding]:
     """The interpreter that it would be built on."""
     name = f"Python {lock.python}" + ("" if lock.implementation == "cpython" else f" ({lock.implementation})")
-    wanted = Wanted(lock.python, lock.implementation, recorded.environment.interpreter)
+    wanted = Wanted(lock.python, lock.implementation, recorded.own_interpreter)
     try:
         base = find_base(wanted, recorded.variables, uv)
     except EnvironmentFailed as error:

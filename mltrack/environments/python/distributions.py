@@ -15,6 +15,8 @@ from typing import Any
 
 from mltrack.nouns import noun
 from mltrack.patterns import lazy
+from mltrack.redact import PLACEHOLDER, redact_url
+from mltrack.redact.names import looks_random
 
 OURS = "mltrack-ledger"
 """The distribution of mltrack itself, which is no part of a run's environment."""
@@ -142,9 +144,11 @@ def read_answer(answer: Mapping[str, Any], project: Path) -> Installed:
     """The distributions that a probe saw; of several with one name, the one that is imported."""
     chosen: dict[str, Mapping[str, Any]] = {}
     nameless, doubled = [], set()
-    for found in answer["distributions"]:
+    for seen in answer["distributions"]:
+        found = {**seen, "direct_url": sound_origin(seen["direct_url"])}
         name = normalise(found["name"])
-        if not found["metadata"] or not re.fullmatch(VERSION, found["version"]) or not re.fullmatch(NAME, name):
+        is_told = found["metadata"] and bool(found["direct_url"]) == bool(seen["direct_url"])
+        if not is_told or not re.fullmatch(VERSION, found["version"]) or not re.fullmatch(NAME, name):
             nameless.append(name)
         if not re.fullmatch(NAME, name):
             continue
@@ -163,6 +167,25 @@ def read_answer(answer: Mapping[str, Any], project: Path) -> Installed:
         tuple(name for name in nameless if name != OURS),
         tuple(sorted(doubled - {OURS})),
     )
+
+
+def sound_origin(origin: Any) -> dict[str, Any] | None:
+    """What a direct_url.json says, if it is one (PEP 610); else None, as where there is none."""
+    from urllib.parse import urlsplit
+
+    if not isinstance(origin, dict) or not isinstance(origin.get("url"), str):
+        return None
+    try:
+        urlsplit(origin["url"])
+        os.fsencode(file_path(origin["url"]))
+    except ValueError:
+        return None
+    parts = {key: origin[key] or {} for key in ("dir_info", "archive_info", "vcs_info") if key in origin}
+    vcs = parts.get("vcs_info")
+    words = [origin.get("subdirectory", "")] if vcs is None else [vcs.get("vcs"), vcs.get("commit_id")]
+    if len(parts) != 1 or not all(isinstance(part, dict) for part in parts.values()):
+        return None
+    return {**origin, **parts} if all(isinstance(word, str) for word in words) else None
 
 
 def better(first: Mapping[str, Any], second: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -236,7 +259,8 @@ def from_url(name: str, version: str, direct: Mapping[str, Any]) -> Distribution
         return Distribution(name, version, "vcs", f"{info['vcs']}+{url}@{info['commit_id']}{below}")
     sha256 = archive_sha256(direct.get("archive_info", {}))
     if url.startswith("file:"):
-        return Distribution(name, version, "file", Path(file_path(url)).name, sha256)
+        file = os.fsencode(Path(file_path(url)).name).decode("utf-8", "backslashreplace")
+        return Distribution(name, version, "file", file, sha256)
     if not re.match(r"https?://", url):
         return Distribution(name, version, "outside")
     return Distribution(name, version, "url", url + below, sha256)
@@ -249,19 +273,37 @@ def archive_sha256(info: Mapping[str, Any]) -> str | None:
 
 
 def without_credentials(url: str) -> str:
-    """A URL without password, user (but for `git@`, which is no secret) and the parts of its query that look secret.
+    """A URL without password, user (but for `git@`, which is no secret) and what looks secret in its path and query.
 
     What a lock gives a meaning of its own to, blanks and `$`, is written in per cents.
     """
-    from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+    from urllib.parse import quote, urlsplit, urlunsplit
 
     parts = urlsplit(url)
     user, _, host = parts.netloc.rpartition("@")
     netloc = f"git@{host}" if user.partition(":")[0] == "git" and "ssh" in parts.scheme else host
-    query = parts.query
-    if SECRET_QUERY.search(query):
-        query = urlencode([item for item in parse_qsl(query) if not SECRET_QUERY.search(item[0])])
-    return quote(urlunsplit((parts.scheme, netloc, parts.path, query, "")), safe="%/:=&?~#+!,;'@()*[]")
+    items = re.split("[&;]", parts.query)
+    kept = [item for item in items if not is_secret(item)]
+    query = parts.query if kept == items else "&".join(kept)
+    path = parts.path if parts.scheme == "file" else plain_path(parts.path)
+    return quote(urlunsplit((parts.scheme, netloc, path, query, "")), safe="%/:=&?~#+!,;'@()*[]")
+
+
+def is_secret(item: str) -> bool:
+    """Is this part of a URL's query a secret, by its name or its form?"""
+    from urllib.parse import unquote
+
+    name = unquote(item.partition("=")[0])
+    return SECRET_QUERY.search(name) is not None or redact_url(f"?{item}") != f"?{item}"
+
+
+def plain_path(path: str) -> str:
+    """The path of a URL without tokens: what has the form of one, and a random word in front of all else, which is how
+    hosts of private indexes write them (`/TOKEN/organisation/repository`). Elsewhere random words are digests."""
+    start, slash, rest = path.lstrip("/").partition("/")
+    if rest and looks_random(start):
+        path = f"/{PLACEHOLDER}{slash}{rest}"
+    return redact_url(path)
 
 
 def index_url(url: str) -> str:

@@ -81,6 +81,21 @@ def gather_wheels(recorded: Recorded, scratch: Path) -> Gathered:
     return Gathered(write_lock(replace(lock, distributions=tuple(found))), tree, told)
 
 
+def says_the_same(lock: Lock, later: Lock) -> bool:
+    """Is what was installed the same in both? They may differ in where it can be had."""
+
+    def installed(one: Lock) -> list[tuple[str | None, ...]]:
+        return sorted(
+            (found.name, found.version, found.source, found.url, found.sha256, found.place, found.tree, found.installed)
+            for found in one.distributions
+        )
+
+    def frame(one: Lock) -> tuple[str, ...]:
+        return (one.python, one.implementation, one.platform, *sorted(one.build))
+
+    return installed(lock) == installed(later) and frame(lock) == frame(later)
+
+
 def need_lock(recorded: Recorded) -> bytes:
     if recorded.lock is None:
         raise EnvironmentFailed("The run has no lock of its environment.", "It was not captured; see its warnings.")
@@ -105,7 +120,7 @@ def answer_here(recorded: Recorded) -> dict[str, Any] | None:
     from mltrack.environments.interpreter import Interpreter
     from mltrack.environments.python.probe import probe
 
-    path = recorded.environment.interpreter
+    path = recorded.own_interpreter
     if path is None or not Path(path).is_file():
         return None
     try:

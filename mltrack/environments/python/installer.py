@@ -51,7 +51,7 @@ class Uv:
     program: str
     variables: Mapping[str, str]
     cwd: Path
-    """The restored project, so that its own settings of uv hold."""
+    """The restored project: what its own settings of uv say of indexes holds."""
     log: Path
     """Where all of its output is kept when it fails."""
     scratch: Path
@@ -75,16 +75,23 @@ def find_uv(variables: Mapping[str, str]) -> str:
 
 
 def attempt(uv: Uv, *words: str) -> tuple[int, str]:
-    """Run uv; its exit code and what it said. Raises EnvironmentFailed if it does not start."""
-    code, said = converse(uv, words)
-    if code and NO_CACHE in said:
-        uv.tell("uv's own cache cannot be written; using another one for this time")
-        code, said = converse(replace(uv, variables={**uv.variables, "UV_CACHE_DIR": str(uv.scratch)}), words)
+    """Run uv, with nothing of its configuration but where packages come from; its exit code and what it said.
+
+    Raises EnvironmentFailed if it does not start.
+    """
+    from mltrack.environments.python.configuring import configuration, without_configuration
+
+    with configuration(uv.cwd, uv.variables, is_foreign=True) as configured:
+        uv, words = replace(uv, variables=without_configuration(uv.variables)), (*words, *configured)
+        code, said = converse(uv, words)
+        if code and NO_CACHE in said:
+            uv.tell("uv's own cache cannot be written; using another one for this time")
+            code, said = converse(replace(uv, variables={**uv.variables, "UV_CACHE_DIR": str(uv.scratch)}), words)
     return code, Redactor(uv.variables).text(said)
 
 
 def converse(uv: Uv, words: tuple[str, ...]) -> tuple[int, str]:
-    """Run uv once, telling its steps and that it is still at work."""
+    """Run a program once, telling its steps and that it is still at work."""
     try:
         process = subprocess.Popen(
             [uv.program, *words],

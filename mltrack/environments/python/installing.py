@@ -15,9 +15,10 @@ from pathlib import Path
 
 from mltrack.environments import silent
 from mltrack.environments.python import indexes
+from mltrack.environments.python.cache import was_written_through
 from mltrack.environments.python.distributions import UNKNOWN, Distribution, listed, normalise
 from mltrack.environments.python.indexes import Settings
-from mltrack.environments.python.installer import Uv, attempt, built_from_source, failure
+from mltrack.environments.python.installer import Uv, attempt, built_from_source, converse, failure
 from mltrack.environments.python.lock import Lock
 from mltrack.environments.python.wheels import sha256_of
 from mltrack.errors import EnvironmentFailed
@@ -25,6 +26,9 @@ from mltrack.nouns import noun
 
 WISH = "mltrack-requirements.txt"
 """What was asked for, left in the environment for who wonders."""
+
+WATCHED = ("bin", "lib/*/site-packages")
+"""Where installers put what is installed; a command that writes there changes the environment."""
 
 BY_VERSION = ("index", "file", "system", "conda")
 TRIED = ("system", "conda")
@@ -133,6 +137,9 @@ def lines_of(task: Task) -> list[Line]:
 
 def install_pinned(task: Task, place: Path) -> Installed:
     """Install everything but directories. Raises EnvironmentFailed with the installer's own words, StorageError."""
+    if was_written_through(place, WATCHED):  # so the installer's own cache is not to be trusted either
+        fresh = {**task.settings.variables, "UV_NO_CACHE": "1"}
+        task = replace(task, settings=replace(task.settings, variables=fresh))
     lines = lines_of(task)
     where, said = install_all(task, place, lines) if lines else ("", "")
     tried = [found for found in task.lock.distributions if found.source in TRIED and found.name not in task.stored]
@@ -237,7 +244,7 @@ def compile_imported(task: Task, place: Path) -> None:
         listing.write_bytes(b"".join(file + b"\n" for file in parts[number]))
         tell = task.uv.tell if number == 0 else silent
         python = replace(task.uv, program=str(place / "bin" / "python"), tell=tell)
-        attempt(python, "-I", "-m", "compileall", "-qq", "-i", str(listing))
+        converse(python, ("-I", "-m", "compileall", "-qq", "-i", str(listing)))
         listing.unlink()
 
     with ThreadPoolExecutor(len(parts)) as pool:
@@ -291,7 +298,7 @@ def refusals(task: Task, place: Path) -> list[str]:
 
 def create(uv: Uv, base: Path, place: Path) -> None:
     """An empty virtual environment that can be renamed and copied. Raises EnvironmentFailed."""
-    words = ("venv", "--relocatable", "--no-project", "--no-config", "--python", str(base), str(place))
+    words = ("venv", "--relocatable", "--no-project", "--python", str(base), str(place))
     code, said = attempt(uv, *words)
     if code:
         raise failure(uv, "created", code, said)

@@ -28,7 +28,7 @@ WHEELS, SOURCES = "wheels", "sources"
 """The trees that are kept with an environment, where the lock's relative paths point."""
 
 PYTHON = r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?"
-IMPLEMENTATION = r"[a-z]+(?:\+freethreaded)?"
+IMPLEMENTATION = r"[a-z]+(?:\+freethreaded)?(?:\+debug)?"
 SHA256 = r"[0-9a-f]{64}"
 FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9._+!~-]*"
 URL = r"(?:https?|file)://[^\s$]+"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import digest_bytes, digest_json
 from mltrack.environments.answers import recall, remember
-from mltrack.environments.interpreter import head
+from mltrack.environments.interpreter import finished, head
 from mltrack.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
@@ -122,23 +122,16 @@ def run_probe(interpreter: Interpreter, variables: Mapping[str, str], source: by
     """Start the interpreter and read its answer."""
     words = [*interpreter.start, *interpreter.flags, "-c", source.decode()]
     try:
-        done = subprocess.run(
-            words,
-            cwd=interpreter.cwd,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-        )
+        _, said, errors = finished(words, interpreter.cwd, variables, SECONDS)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise EnvironmentFailed(f"The Python of this command does not start: {error}.", hint_for(words)) from error
-    for line in done.stdout.splitlines():
+    for line in said.splitlines():
         if line.startswith(MARK):
             answer: dict[str, Any] = json.loads(line[len(MARK) :])
             return answer
-    said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no answer"])[-1]
+    why = (errors.decode(errors="replace").strip().splitlines() or ["no answer"])[-1]
     raise EnvironmentFailed(
-        f"The Python of this command ({' '.join(interpreter.start)}) cannot describe itself: {said}", hint_for(words)
+        f"The Python of this command ({' '.join(interpreter.start)}) cannot describe itself: {why}", hint_for(words)
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from mltrack.environments.python.distributions import File, index_url, normalise, without_credentials
 from mltrack.environments.python.lock import load_toml
+from mltrack.environments.python.remembered import PROJECT_LOCKS
 from mltrack.environments.python.resolve import Offer, file_of
 from mltrack.nouns import noun
 from mltrack.patterns import lazy
@@ -56,7 +58,8 @@ def read_project_locks(project: Path) -> list[ProjectLock]:
 def read_one(path: Path, read: Callable[[str, str], ProjectLock]) -> ProjectLock | None:
     """One lock; None if it is not what its name says."""
     try:
-        if path.stat().st_size > LARGEST:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:  # a FIFO would be waited for
             return None
         return read(path.name, path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -129,11 +132,6 @@ def key_of(package: Mapping[str, Any]) -> tuple[str, str]:
     return normalise(package["name"]), str(package["version"])
 
 
-READERS: tuple[tuple[str, Callable[[str, str], ProjectLock]], ...] = (
-    ("uv.lock", read_uv),
-    ("poetry.lock", read_files),
-    ("pdm.lock", read_files),
-    ("pylock.toml", read_pylock),
-    ("pylock.*.toml", read_pylock),
-    ("requirements*.txt", read_requirements),
+READERS: tuple[tuple[str, Callable[[str, str], ProjectLock]], ...] = tuple(
+    zip(PROJECT_LOCKS, (read_uv, read_files, read_files, read_pylock, read_pylock, read_requirements))
 )

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from mltrack.digest import digest_json
 from mltrack.environments import silent
 from mltrack.environments.answers import recall, remember
+from mltrack.environments.python.configuring import configuration, settings_of, without_configuration
 from mltrack.environments.python.distributions import Distribution, File, index_url, normalise, without_credentials
 from mltrack.environments.python.indexes import Settings
 from mltrack.environments.python.lock import load_toml
@@ -123,14 +124,12 @@ def recalled(data: Mapping[str, Any]) -> Answer:
 def key_of(asked: Asked) -> str:
     """The name of an answer: what was asked, and whom."""
     settings = {name: text for name, text in asked.settings.variables.items() if name.startswith(("UV_", "PIP_"))}
-    project = asked.project / "pyproject.toml"
-    own = project.read_text(errors="replace") if project.is_file() else ""
     identity = {
         "pins": sorted(f"{pin.name}=={pin.version}" for pin in asked.pins),
         "python": asked.python,
         "settings": settings,
         "options": list(asked.settings.options),
-        "project": own if "[tool.uv" in own else "",
+        "configured": settings_of(asked.project, asked.settings.variables, is_foreign=False),
     }
     return digest_json(identity).partition(":")[2][:32]
 
@@ -160,7 +159,8 @@ def answer_of(
     asked: Asked, lock: bytes, pins: Mapping[str, str], missing: Mapping[str, str], deadline: float
 ) -> Answer:
     """The answer that a lock of uv's is. Where there are several indexes, uv is asked once more which has what."""
-    index = index_of(asked.settings)
+    is_configured = bool(settings_of(asked.project, asked.settings.variables, is_foreign=False))
+    index = None if is_configured else index_of(asked.settings)
     indexes = dict.fromkeys(pins, index)
     if index is None:
         listed = ask_uv(asked, list(pins.values()), (*PINNED, *ANNOTATED), deadline - time.monotonic())
@@ -182,18 +182,19 @@ def resolve_needs(asked: Asked, requirements: Sequence[str]) -> Answer:
 
 
 def ask_uv(asked: Asked, lines: Sequence[str], form: Sequence[str], seconds: float) -> bytes | str:
-    """What uv resolves these lines to, or what it said when it failed."""
+    """What uv resolves these lines to, or what it said when it failed. Its configuration says where to look only."""
     words = [asked.uv, "pip", "compile", "--no-header", "--quiet", "--python-version", asked.python]
     variables = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "10", **asked.settings.variables}
     try:
-        done = subprocess.run(
-            [*words, *form, *asked.settings.options, "-"],
-            input="\n".join(lines).encode(),
-            cwd=asked.project if asked.project.is_dir() else None,
-            env=variables,
-            capture_output=True,
-            timeout=max(seconds, 0.1),
-        )
+        with configuration(asked.project, variables, is_foreign=False) as configured:
+            done = subprocess.run(
+                [*words, *form, *asked.settings.options, *configured, "-"],
+                input="\n".join(lines).encode(),
+                cwd=asked.project if asked.project.is_dir() else None,
+                env=without_configuration(variables),
+                capture_output=True,
+                timeout=max(seconds, 0.1),
+            )
     except subprocess.TimeoutExpired:
         return "the package index did not answer in time"
     except OSError as error:

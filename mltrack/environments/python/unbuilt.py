@@ -27,6 +27,10 @@ if __name__ == "__main__":
 """
 
 
+RESERVED = ("python", "activate")
+"""How the names of an environment's own programs begin."""
+
+
 def put_on_path(place: Path, name: str, directory: Path) -> None:
     """Make the environment at `place` import what the directory has, and give it the directory's programs."""
     site = next((place / "lib").glob("*/site-packages"))
@@ -44,12 +48,19 @@ def put_on_path(place: Path, name: str, directory: Path) -> None:
     }
     for program, target in project["scripts"].items():
         files[f"../../../bin/{program}"] = program_text(target).encode()
-    for file, data in files.items():
-        (site / file).write_bytes(data)
-    for program in project["scripts"]:
-        (place / "bin" / program).chmod(0o755)
     rows = [f"{file},{hash_of(data)},{len(data)}" for file, data in files.items()]
-    (site / info / "RECORD").write_text("".join(f"{row}\n" for row in [*rows, f"{info}/RECORD,,"]))
+    files[f"{info}/RECORD"] = "".join(f"{row}\n" for row in [*rows, f"{info}/RECORD,,"]).encode()
+    for file, data in files.items():
+        put(site / file, data, 0o755 if file.startswith("../") else 0o644)
+
+
+def put(path: Path, data: bytes, mode: int) -> None:
+    """Put a file in a place. What lies there may be a link, to the interpreter or into an environment that others
+    share: it is replaced, never written to."""
+    aside = path.with_name(f".{path.name}.mltrack")
+    aside.write_bytes(data)
+    aside.chmod(mode)
+    os.replace(aside, path)
 
 
 def import_root(directory: Path) -> Path:
@@ -71,8 +82,11 @@ def read_project(directory: Path) -> dict[str, Any]:
 
 
 def is_plain(name: Any, target: Any) -> bool:
-    """Is this `name = "module:function"`, with nothing that would leave the directory or the line?"""
+    """Is this `name = "module:function"`, with nothing that would leave the directory or the line, nor stand in for
+    what an environment is started by?"""
     if not (isinstance(name, str) and isinstance(target, str) and is_word(name, "-_.") and name[0] != "."):
+        return False
+    if name.lower().startswith(RESERVED):
         return False
     module, colon, function = target.partition(":")
     return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *function.split(".")))

@@ -21,7 +21,7 @@ from mltrack.environments.python.directories import identity_of, install_directo
 from mltrack.environments.python.distributions import listed, normalise
 from mltrack.environments.python.indexes import Settings, installer_settings
 from mltrack.environments.python.installer import Uv, find_uv
-from mltrack.environments.python.installing import Installed, Task, create, install_pinned, stored_hashes
+from mltrack.environments.python.installing import WATCHED, Installed, Task, create, install_pinned, stored_hashes
 from mltrack.environments.python.lock import WHEELS, Lock, read_lock
 from mltrack.environments.python.verifying import differing, mark_origins
 from mltrack.errors import EnvironmentFailed, StorageError
@@ -60,7 +60,7 @@ def rebuild_python(request: RebuildRequest) -> Rebuilt:
     try:
         marker = cache.obtain(whole(build))
         if marker["built_at"] < began:
-            build.recorded.tell(f"the environment is there already, in {build.place}")
+            build.recorded.tell(f"the environment is there already, in {marker['place']}")
         else:
             cache.tidy(build.recorded.cache)
     except OSError as error:
@@ -68,13 +68,14 @@ def rebuild_python(request: RebuildRequest) -> Rebuilt:
             f"The environment cannot be built in {build.place}: {error.strerror or error}.",
             "Make room, or set XDG_CACHE_HOME to a directory that can be written.",
         ) from error
-    programs = build.place / "bin"
+    place = Path(marker["place"])
+    programs = place / "bin"
     recorded = build.recorded
     old = Path(recorded.environment.interpreter).parent if recorded.environment.interpreter else None
     move = Move(old, programs, request.workspace / request.cwd, recorded.variables)
     argv, warnings = map_command(request.command, move)
     path = os.pathsep.join([str(programs), *foreign_free(recorded.variables.get("PATH", os.defpath))])
-    changes = {"PATH": path, "VIRTUAL_ENV": str(build.place), "PYTHONHOME": None, "__PYVENV_LAUNCHER__": None}
+    changes = {"PATH": path, "VIRTUAL_ENV": str(place), "PYTHONHOME": None, "__PYVENV_LAUNCHER__": None}
     told = tuple(Warning("environment", text) for text in marker["warnings"])
     return Rebuilt(argv, changes, build.base.version, (*version_warning(build), *told, *warnings))
 
@@ -90,7 +91,7 @@ def plan_build(request: RebuildRequest) -> Build:
     lock = read_lock(recorded.lock)
     program = find_uv(recorded.variables)
     settings = installer_settings(recorded.variables)
-    wanted = Wanted(lock.python, lock.implementation, recorded.environment.interpreter)
+    wanted = Wanted(lock.python, lock.implementation, recorded.own_interpreter)
     base = find_base(wanted, settings.variables, program)
     root = (request.editable_root or request.workspace).absolute()
     shared = request.place.absolute()
@@ -115,6 +116,7 @@ def whole(build: Build) -> cache.Wanted:
         identity=digest_json({**what(build), "directories": identity_of(build.lock, build.root)}),
         make=lambda aside: copy_shared(build, aside),
         finish=lambda place: add_directories(build, place),
+        watched=WATCHED,
         tell=build.recorded.tell,
     )
 
@@ -125,6 +127,7 @@ def pinned(build: Build) -> cache.Wanted:
         place=build.shared,
         identity=digest_json(what(build)),
         make=lambda aside: make_pinned(build, aside),
+        watched=WATCHED,
         tell=build.recorded.tell,
     )
 
@@ -170,6 +173,13 @@ def warnings_of(build: Build, place: Path, done: Installed) -> list[str]:
         sentences.append(f"Not verified by hashes, installed by version alone: {names}.")
     expected = tuple(one for one in build.lock.distributions if one.name not in left_out)
     others = differing(replace(build.lock, distributions=expected), place, build.recorded)
+    kept = [f"{one.name} {one.version}" for one in expected if one.name in done.stored]
+    forged = sorted(set(kept) & set(others))
+    if forged:  # whoever may write to a remote may send wheels; RECORD of the run's own, sealed lock decides
+        raise EnvironmentFailed(
+            f"The stored wheels of {listed(forged)} hold other files than the run had installed.",
+            "Somebody sent others later. Look at who pushed to the remote, and do not use them.",
+        )
     if others:
         sentences.append(f"Another build than the run's, whose files differ: {listed(others)}.")
     return sentences
@@ -178,8 +188,9 @@ def warnings_of(build: Build, place: Path, done: Installed) -> list[str]:
 def copy_shared(build: Build, aside: Path) -> dict[str, Any]:
     """Start from the shared environment; the facts for the marker."""
     shared = cache.obtain(pinned(build))
-    cache.link_copy(build.shared, aside)
-    cache.release(build.shared)
+    place = Path(shared["place"])
+    cache.link_copy(place, aside)
+    cache.release(place)
     return {key: shared[key] for key in ("python", "packages", "warnings", "from")}
 
 

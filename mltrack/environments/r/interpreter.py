@@ -15,8 +15,9 @@ from mltrack.nouns import noun
 NAMES = ("Rscript", "R")
 SECONDS = 60
 MARK = "MLTRACK-R"
-TELL = f'cat("{MARK}", as.character(getRversion()), R.version$platform, R.home("library"), .libPaths(), sep = "\\n")'
-"""With `--no-init-file`: the project's .Rprofile is code that must not run a second time."""
+SCRIPT = Path(__file__).with_name("tell.R.txt")
+SETTINGS = ("R_ENVIRON", "R_ENVIRON_USER")
+"""Variables that name files of variables. `--vanilla` empties them, so that the script is told them by other names."""
 
 INSTALL = "Install R (Debian: r-base-core; others: https://cran.r-project.org), and try again."
 
@@ -61,11 +62,13 @@ def rscript_of(program: Path) -> Path:
 
 
 def ask_r(program: Path, cwd: Path, variables: Mapping[str, str]) -> R:
-    """What an R says of itself. Raises EnvironmentFailed if it does not run."""
-    words = [str(rscript_of(program)), "--no-init-file", "-e", TELL]
-    given = {name: text for name, text in variables.items() if name not in ("R_PROFILE", "R_PROFILE_USER", "R_TESTS")}
+    """What an R says of itself, for a command in `cwd`; nothing of the project is run, for its settings are code.
+    Raises EnvironmentFailed if it does not run."""
+    words = [str(rscript_of(program)), "--vanilla", "-e", SCRIPT.read_text()]
+    told = {f"TELL_{name}": variables[name] for name in SETTINGS if name in variables}
+    given = {**variables, **told, "TELL_DIRECTORY": str(cwd.absolute()), "R_TESTS": ""}
     try:
-        done = subprocess.run(words, cwd=cwd, env=given, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS)
+        done = subprocess.run(words, cwd="/", env=given, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise EnvironmentFailed(f"R does not start: {error}.", f"Try `{words[0]} --version`.") from error
     lines = os.fsdecode(done.stdout).splitlines()

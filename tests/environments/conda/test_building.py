@@ -26,6 +26,7 @@ from tests.environments.conda.channel import (
     request,
 )
 from tests.environments.conda.server import Quiet, served
+from tests.helpers import write
 
 pytestmark = pytest.mark.needs("rattler")
 
@@ -328,6 +329,43 @@ def test_a_tool_that_makes_something_else_is_not_believed(tmp_path: Path) -> Non
         stand_in.chmod(0o755)
         with pytest.raises(EnvironmentFailed, match=r"lacks tool 1\.0 0 and has extra besides"):
             conda.rebuild(rebuild_request(found, tmp_path, "tool", PATH=f"{stand_in.parent}:{os.environ['PATH']}"))
+
+
+@pytest.mark.parametrize("name", [tools.RATTLER, "micromamba"])
+def test_an_archive_that_has_a_sha256_alone_is_verified(tmp_path: Path, name: str) -> None:
+    """An explicit list cannot say a sha256. The stand-in for micromamba notes the list, and fails."""
+    with served(tmp_path / "small") as url:
+        found = conda.capture(request(tmp_path, small(tmp_path, url) / "bin/tool"))
+        lock = read_lock(found.lock)
+        alone = tuple(replace(item, md5=None) for item in lock.packages)
+        asked = replace(found, lock=write_lock(replace(lock, packages=alone)))
+        write(tmp_path / "bin", {"micromamba": f'#!/bin/bash\ncat "${{@: -1}}" >{tmp_path}/list\nexit 1\n'})
+        (tmp_path / "bin/micromamba").chmod(0o755 if name == "micromamba" else 0o644)
+        given = rebuild_request(asked, tmp_path, "tool", PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+        if name == "micromamba":
+            with pytest.raises(EnvironmentFailed, match="micromamba failed"):
+                conda.rebuild(given)
+            assert (tmp_path / "list").read_text().startswith("@EXPLICIT\nfile://")
+        else:
+            built = conda.rebuild(given)
+            assert output(built, tmp_path) == "one\n"
+            assert read_prefix(tmp_path / "built/x/env", tmp_path / "cache").packages[0].url == alone[0].url
+            shutil.rmtree(tmp_path / "built")
+        package(tmp_path / "small", "tool", program("tool:echo other"))
+        (tmp_path / "list").unlink(missing_ok=True)
+        with pytest.raises(EnvironmentFailed, match="another file of this name"):
+            conda.rebuild(given)
+        assert not (tmp_path / "list").exists()
+
+
+def test_pixi_is_taken_from_the_users_path_and_not_from_the_records(tmp_path: Path) -> None:
+    env = small(tmp_path, "")
+    found = conda.capture(request(tmp_path, env / "bin/tool"))
+    asked = rebuild_request(found, tmp_path, "env", "PATH=bin", "pixi", "run", "tool", PATH="/usr/bin:/bin")
+    write(asked.workspace, {"bin/pixi": f"#!/bin/sh\ntouch {tmp_path}/ran\n", "pixi.toml": "", "pixi.lock": ""})
+    (asked.workspace / "bin/pixi").chmod(0o755)
+    conda.rebuild(asked)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_project_of_pixi_is_built_and_run_by_pixi(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,10 +16,13 @@ from typing import Any
 import pytest
 
 from mltrack.environments import Found, LayOut, RebuildRequest, Recorded, Request, StartRequest, docker, nothing_kept
+from mltrack.environments.docker.asides import output_of
+from mltrack.environments.docker.engine import connect
 from mltrack.environments.docker.lock import read_lock
 from mltrack.errors import Damaged, EnvironmentFailed, UsageError
 from tests.engines import IMAGE
 from tests.engines import docker as engine_client
+from tests.environments.docker.test_run import wait_for
 from tests.helpers import tree_of, write
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -122,10 +128,63 @@ def test_secrets_among_the_arguments_of_a_build_are_not_recorded(tmp_path: Path)
     assert b"x1x1" not in (found.lock or b"")
     assert "x1x1" not in json.dumps(found.environment.options)
     assert read_lock(found.lock).build.args["A"] == "b"
+    told = [warning.message for warning in found.warnings if "API_TOKEN" in warning.message]
+    assert len(told) == 1
+    assert "history" in told[0]
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(EnvironmentFailed, match="holds the secret that its build was given as API_TOKEN"):
+        docker.gather(recorded(found, tmp_path), "image", tmp_path / "scratch")
     environment = recorded(found, tmp_path, lay_out_of(found.trees["context"], tmp_path / "laid", "context"))
     engine_client(os.environ["DOCKER_HOST"], "image", "rm", "-f", found.environment.image.id)
     with pytest.raises(EnvironmentFailed, match="was a secret"):
         docker.rebuild(to_rebuild(environment, tmp_path))
+
+
+def asides(engine: str, image: str) -> list[str]:
+    """Containers that were made to ask the image, and are there."""
+    return engine_client(engine, "ps", "-aq", "--filter", f"label=mltrack.aside={image}").split()
+
+
+def sleepy(engine: str, tmp_path: Path) -> str:
+    """An image whose Python never answers."""
+    name = f"sleepy-{uuid.uuid4().hex[:12]}:1"
+    write(tmp_path / "sleepy", {"Dockerfile": f"FROM {IMAGE}\nCOPY python /usr/local/bin/\nENV ID={name}\n"})
+    write(tmp_path / "sleepy", {"python": "#!/bin/sh\nsleep 1000\n"})
+    (tmp_path / "sleepy" / "python").chmod(0o755)
+    engine_client(engine, "build", "-q", "-t", name, str(tmp_path / "sleepy"))
+    return name
+
+
+def test_a_python_that_never_answers_costs_the_packages_and_nothing_else(
+    tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = sleepy(engine, tmp_path)
+    monkeypatch.setattr("mltrack.environments.docker.asides.LIMIT_S", 1.0)
+    found = docker.capture(asked(tmp_path, "true", image=name))
+    assert found.environment.image.reference == name
+    assert any("gave no answer in time" in warning.message for warning in found.warnings)
+    assert asides(engine, found.environment.image.id) == []
+
+
+def test_a_program_that_never_stops_talking_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mltrack.environments.docker.asides.LIMIT_BYTES", 1 << 20)
+    request = asked(tmp_path)
+    with connect(request.variables) as connection, pytest.raises(EnvironmentFailed, match="no answer"):
+        output_of(connection, request.variables, {"Image": IMAGE, "Cmd": ["yes"]})
+
+
+def test_who_asks_an_image_and_is_killed_leaves_no_container(tmp_path: Path, engine: str) -> None:
+    name = sleepy(engine, tmp_path)
+    image = engine_client(engine, "image", "inspect", name, "--format", "{{.Id}}")
+    code = (
+        "import os, pathlib, sys; from mltrack.environments import Request, docker; place = pathlib.Path(sys.argv[1]);"
+        "docker.capture(Request(('true',), place, dict(os.environ), place, place, {'image': sys.argv[2]}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], start_new_session=True)
+    wait_for(lambda: asides(engine, image))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not asides(engine, image))
 
 
 def test_a_damaged_lock_is_an_error_of_ours(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,20 +20,30 @@ from hypothesis import strategies as st
 from mltrack.environments import Recorded
 from mltrack.environments import docker as kind
 from mltrack.environments.docker.archive import pack, read_archive, unpack
-from mltrack.environments.docker.context import digest_of, find_context, tree_below
+from mltrack.environments.docker.context import digest_of, find_context, to_keep, tree_below
 from mltrack.environments.docker.engine import split_reference
-from mltrack.environments.docker.images import best_digest, is_moving, note_layer, progress_of, registry_digests
-from mltrack.environments.docker.lock import BuildFacts, Lock, read_lock, write_lock
+from mltrack.environments.docker.images import (
+    best_digest,
+    is_moving,
+    is_same,
+    note_layer,
+    progress_of,
+    registry_digests,
+    settings_digest,
+)
+from mltrack.environments.docker.lock import CONFIG, MANIFEST, BuildFacts, Lock, read_lock, write_lock
 from mltrack.environments.docker.notes import remembered
 from mltrack.environments.docker.settings import Build
 from mltrack.environments.docker.streams import Frames, Sink, receive
+from mltrack.environments.docker.targets import Targets
 from mltrack.environments.docker.tarring import tar_of
 from mltrack.environments.docker.troubles import exit_code_of, explain, system_errors
 from mltrack.environments.docker.usage import Usage
+from mltrack.environments.document import write_document
 from mltrack.environments.numbers import moving_numbers
 from mltrack.errors import Damaged, EnvironmentFailed, UsageError
 from mltrack.records import Environment
-from tests.helpers import write
+from tests.helpers import git, git_repository, write
 
 ID = "sha256:" + "a" * 64
 
@@ -209,14 +220,79 @@ def test_a_file_that_changes_on_the_way_is_said(tmp_path: Path) -> None:
         list(stream)
 
 
+def test_what_git_ignores_and_what_says_secret_is_not_kept(tmp_path: Path) -> None:
+    names = [
+        "Dockerfile",
+        "a.py",
+        "new.py",
+        ".env",
+        "big.bin",
+        "nested/x",
+        "nested/skip",
+        "nested/.env",
+        "sub/tracked.pem",
+    ]
+    inside = git_repository(tmp_path / "repo", {**dict.fromkeys(names, "x"), ".gitignore": "*.bin\n"})
+    git(inside, "rm", "-q", "--cached", ".env", "new.py", "nested/.env")
+    nested = git_repository(inside / "nested", {"x": "x", ".gitignore": "skip\n"})
+    git(nested, "rm", "-q", "--cached", ".env")
+    tree = {name: inside / name for name in names}
+    assert set(to_keep(tree)) == {"Dockerfile", "a.py", "new.py", "nested/x", "sub/tracked.pem"}
+    write(tmp_path / "plain", dict.fromkeys(names, "x"))
+    outside = set(to_keep({name: tmp_path / "plain" / name for name in names}))
+    assert outside == {"Dockerfile", "a.py", "new.py", "big.bin", "nested/x", "nested/skip"}
+
+
+# -- places in the project that mounts cover
+
+
+def test_places_are_made_and_go_when_nobody_uses_them(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/")
+    places = [(f"{tmp_path}/a/b", False), (f"{tmp_path}/f", True), (f"{tmp_path}/link/mltrack-no-such", False)]
+    first, second = Targets(str(tmp_path)), Targets(str(tmp_path))
+    first.make(places)
+    second.make(places)
+    assert ((tmp_path / "a/b").is_dir(), (tmp_path / "f").is_file()) == (True, True)
+    assert not os.path.exists("/mltrack-no-such")
+    first.remove()
+    assert (tmp_path / "a/b").is_dir()
+    second.remove()
+    third = Targets(str(tmp_path / "x"))
+    (tmp_path / "x").mkdir()
+    third.make([(f"{tmp_path}/x/a/b", False), (f"{tmp_path}/x/f", True)])
+    third.remove()
+    assert list((tmp_path / "x").iterdir()) == []
+
+
 # -- locks
 
 LOCK = Lock(
     {"id": ID, "digest": None, "digests": [], "layers": [ID], "reference": "x:1", "settings": "b3:" + "0" * 64},
-    BuildFacts("Dockerfile", "FROM x\n", "b3:" + "1" * 64, {"A": "b"}, None),
+    BuildFacts("Dockerfile", "FROM x\n", "b3:" + "1" * 64, {"A": "b"}, None, "b3:" + "2" * 64, 1),
     "3.11.2",
     ({"name": "numpy", "version": "2.0", "source": "index"},),
 )
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"packages": 5},
+    {"packages": ["x"]},
+    {"packages": [{"name": "x\n", "version": "1", "source": ""}]},
+    {"python": 3},
+    {"image": []},
+    {"image": {**LOCK.image, "settings": 1}},
+    {"image": {**LOCK.image, "os": ["linux"]}},
+    {"build": 1},
+    *({"build": {**vars(LOCK.build), **wrong}} for wrong in ({"args": 5}, {"args": {"A": 1}}, {"text": 1})),
+    *({"build": {**vars(LOCK.build), **wrong}} for wrong in ({"dockerfile": None}, {"target": 1}, {"left_out": "1"})),
+]
+
+
+def strangely(**change: Any) -> bytes:
+    """A lock in the right form, with a field that has a wrong one."""
+    fields = json.loads(write_lock(LOCK))
+    title = fields.pop("lock")
+    return write_document(title, {**fields, **change})
 
 
 def test_a_lock_comes_back() -> None:
@@ -236,6 +312,8 @@ def test_a_lock_comes_back() -> None:
         b'{"format": 9}',
         write_lock(LOCK).replace(b"x:1", b"-x y"),
         write_lock(LOCK)[:-20],
+        b"[" * 100_000,
+        *(strangely(**change) for change in CHANGES),
     ],
 )
 def test_a_strange_lock_is_damaged(text: bytes | None) -> None:
@@ -255,6 +333,22 @@ def test_a_lock_is_exported_as_a_dockerfile() -> None:
     assert exported(Lock(LOCK.image)).endswith("FROM x:1\n")
     with pytest.raises(UsageError):
         kind.export(Recorded(Environment(), None, {}, Path("/")), "conda")
+
+
+def test_what_decides_how_a_container_behaves_is_part_of_an_image() -> None:
+    found = {"Id": "sha256:" + "c" * 64, "Config": {"Cmd": ["x"]}, "RootFS": {"Layers": [ID]}}
+    lock = Lock({**LOCK.image, "settings": settings_digest(found)})
+    assert is_same(found, lock, counts_configs=False)
+    for key, value in (("Healthcheck", {"Test": ["CMD", "y"]}), ("OnBuild", ["RUN y"]), ("StopTimeout", 3)):
+        assert not is_same({**found, "Config": {"Cmd": ["x"], key: value}}, lock, counts_configs=False)
+
+
+def test_an_id_that_both_engines_count_of_the_configuration_says_it_alone() -> None:
+    found = {"Id": "sha256:" + "c" * 64, "RootFS": {"Layers": [ID]}}
+    image = {**LOCK.image, "settings": settings_digest(found)}
+    assert not is_same(found, Lock({**image, "counted": CONFIG}), counts_configs=True)
+    assert is_same(found, Lock({**image, "counted": CONFIG}), counts_configs=False)
+    assert is_same(found, Lock({**image, "counted": MANIFEST}), counts_configs=True)
 
 
 # -- names and words

@@ -80,6 +80,26 @@ def test_without_the_image_it_is_built_again_and_the_verdict_says_so(
     assert done["run"]["environment"]["image"]["id"] != run["environment"]["image"]["id"]
 
 
+def test_what_git_ignores_is_built_with_and_not_kept(person: Person, engine: str, tmp_path: Path) -> None:
+    write(person.cwd, {".gitignore": "env/lib/.env\n", "env/lib/.env": "HUNTER=zx81-not-to-be-seen\n"})
+    run = built(person)
+    told = [warning["message"] for warning in run["warnings"] if "git ignores" in warning["message"]]
+    assert len(told) == 1
+    assert told[0].startswith("1 file of the build's context")
+    image = run["environment"]["image"]["id"]
+    assert "zx81" in person.type("run", "--image", image, "--", "cat", "/opt/lib/.env")
+    context = person.json("show", run["id"])["environment"]["trees"]["context"]
+    forget(engine, image)
+    person.type("push", run["id"])
+    other = elsewhere(tmp_path, person, engine)
+    done = other.json("reproduce", run["id"], "--from", str(tmp_path / "remote"), "--into", "again")
+    assert done["verdict"]["grade"] == "identical"
+    assert any("lacks 1 file" in str(condition["now"]) for condition in done["verdict"]["conditions"])
+    assert done["run"]["environment"]["trees"].get("context", context) == context
+    found = [path for path in (tmp_path / "second machine").rglob("*") if path.is_file()]
+    assert not any(b"zx81" in path.read_bytes() for path in found)
+
+
 def test_an_image_of_a_registry_is_pulled_by_its_digest(
     person: Person, engine: str, registry: str, tmp_path: Path
 ) -> None:

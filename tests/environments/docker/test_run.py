@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from mltrack.environments.docker.watcher import TRIES_S
 from tests.engines import IMAGE, docker, own_engine
-from tests.environments.docker.conftest import OTHER, SOAK, Other, left, long
+from tests.environments.docker.conftest import OTHER, SOAK, Other, left
 from tests.executors.screen import Screen
 from tests.executors.test_terminal import SHELL
 from tests.helpers import git_repository, write
@@ -274,6 +276,19 @@ def test_mounts_are_seen_and_what_they_hold_is_said_to_be_unknown(person: Person
     assert f"{tmp_path}/data" in told[0]
 
 
+def test_mounts_below_the_project_leave_nothing_that_is_not_the_callers(other: Other, engine: str) -> None:
+    other.groups = str(os.stat(engine.removeprefix("unix://")).st_gid)
+    data = other.cwd.parent / "data"
+    write(data, {"points": "1 2 3"})
+    mounts = f"['{data}:/work/deep/er/data:ro', '{data}/points:/work/points:ro']"
+    write(other.cwd, {"mltrack.yaml": f"environment: {{image: '{IMAGE}', at: /work, mounts: {mounts}}}\n"})
+    assert other.type("run", "--", "sh", "-c", "cat deep/er/data/points points; echo x > deep/mine") == "1 2 31 2 3"
+    assert {path.name for path in other.cwd.iterdir()} >= {"deep"}
+    assert [path.name for path in (other.cwd / "deep").iterdir()] == ["mine"]
+    assert not (other.cwd / "points").exists()
+    assert {path.stat().st_uid for path in other.cwd.rglob("*") if path.name != "mltrack.yaml"} == {OTHER}
+
+
 def test_declared_inputs_elsewhere_are_there_under_their_paths(person: Person, tmp_path: Path) -> None:
     write(tmp_path / "data", {"points": "1 2 3"})
     place = f"{tmp_path}/data/points"
@@ -425,17 +440,30 @@ def test_memory_that_runs_out_is_said(person: Person) -> None:
     assert record(person)["signal"] == signal.SIGKILL
 
 
-@long
 @pytest.mark.needs("docker")
 def test_an_engine_that_dies_ends_the_run_with_a_word(tmp_path: Path, command_path: str) -> None:
     with own_engine(has_image=True) as state:
         person = Person(git_repository(tmp_path / "work", {"x": ""}), command_path, {"DOCKER_HOST": state["host"]})
         write(person.cwd, {"mltrack.yaml": f"environment: {{image: '{IMAGE}'}}\n"})
-        process = start(person, "sh", "-c", "echo ready; sleep 60")
+        process = start(person, "sh", "-c", "echo ready; sleep 600")
         assert process.stdout is not None
         process.stdout.readline()
         os.kill(state["pid"], signal.SIGKILL)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 125
-    assert b"container engine" in err
-    assert record(person)["status"] == "failed"
+        assert process.returncode == 137
+        assert b"container engine" in err
+        run = record(person)
+        assert f"the container mltrack-{run['id']} could not be removed and may live on".encode() in err
+        assert (run["status"], run["signal"]) != ("failed", None)
+
+
+def test_a_watcher_that_takes_over_removes_the_container_when_the_client_is_gone(engine: str) -> None:
+    name = f"mltrack-{os.urandom(8).hex()}"
+    docker(engine, "create", "--name", name, "--network", "none", IMAGE, "sleep", "60")
+    code = (
+        "import os, sys; from mltrack.environments.docker.watcher import Watcher;"
+        "Watcher(sys.argv[1], dict(os.environ)).take_over()"
+    )
+    subprocess.run([sys.executable, "-c", code, name], check=True)
+    wait_for(lambda: not docker(engine, "ps", "-aq", "--filter", f"name={name}"))
+    assert sum(TRIES_S) > 60  # an engine that is started again may take that long

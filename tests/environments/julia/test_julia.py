@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mltrack.environments import Found, RebuildRequest, Recorded, Request, choose, julia
-from mltrack.environments.julia.lock import packages_of, read_lock
+from mltrack.environments.julia.lock import packages_of, read_lock, write_lock
 from mltrack.environments.julia.projects import find_julia
 from mltrack.errors import Damaged, EnvironmentFailed
 from tests.environments.making import variables
@@ -176,6 +176,54 @@ def test_a_path_that_leaves_the_tree_is_refused(found: Found, tmp_path: Path, pa
     text = (found.lock or b"").replace(b"lib/Mine", b"../../etc")
     with pytest.raises(Damaged):
         julia.rebuild(rebuild_request(replace(found, lock=text), tmp_path, path, "julia", "x.jl"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'path = "/etc"',
+        '  path = "../../etc"',
+        "path = '../../etc'",
+        "path = '/etc'",
+        '"path" = "../../etc"',
+        'path = """../../etc"""',
+        '"path" = "lib/Mine"',
+        'path = "lib/link"',
+    ],
+)
+@pytest.mark.parametrize("is_restored", [True, False])
+def test_no_form_of_a_path_leads_out_of_the_tree(
+    found: Found, tmp_path: Path, path: str, line: str, is_restored: bool
+) -> None:
+    lock = read_lock(found.lock)
+    manifest = (lock.manifest or "").replace('path = "lib/Mine"', line)
+    (tmp_path / "workspace" / "lib").mkdir(parents=True)
+    (tmp_path / "workspace" / "lib" / "link").symlink_to("/etc")
+    if is_restored:
+        write(tmp_path / "workspace", {"Project.toml": PROJECT, "Manifest.toml": manifest})
+    asked = replace(found, lock=write_lock(replace(lock, manifest=manifest)))
+    with pytest.raises(Damaged):
+        julia.rebuild(rebuild_request(asked, tmp_path, path, "julia", "x.jl"))
+    assert not (tmp_path / "words").exists()
+
+
+@pytest.mark.parametrize("line", ["    path = 'lib/Mine'", 'path="lib/./Mine"', 'path = "lib/Mine" # mine'])
+def test_every_form_of_a_path_inside_of_it_is_moved(found: Found, tmp_path: Path, path: str, line: str) -> None:
+    lock = read_lock(found.lock)
+    manifest = (lock.manifest or "").replace('path = "lib/Mine"', line)
+    project = f'{PROJECT}\n[sources]\nMine = {{path = "lib/Mine"}}\n'
+    asked = replace(found, lock=write_lock(replace(lock, manifest=manifest, project=project)))
+    built = julia.rebuild(rebuild_request(asked, tmp_path, path, "julia", "x.jl"))
+    place = Path(built.variables["JULIA_PROJECT"] or "")
+    for name in ("Manifest.toml", "Project.toml"):
+        assert f'"{tmp_path}/workspace/lib/Mine"' in (place / name).read_text()
+
+
+def test_a_source_of_the_project_that_leaves_the_tree_is_refused(found: Found, tmp_path: Path, path: str) -> None:
+    project = f"{PROJECT}\n[sources]\nMine = {{url = 'x', path = '../../etc'}}\n"
+    asked = replace(found, lock=write_lock(replace(read_lock(found.lock), project=project)))
+    with pytest.raises(Damaged, match="etc"):
+        julia.rebuild(rebuild_request(asked, tmp_path, path, "julia", "x.jl"))
 
 
 def test_a_failure_has_julias_own_words(found: Found, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def asked_for(
         variables(**settings(index, **more)),
         tmp_path / "cache",
         layer_of(found, tmp_path / "laid out"),
+        is_ours=True,
     )
     return RebuildRequest(recorded, tuple(map(str, command)), workspace, tmp_path / "built" / "env")
 

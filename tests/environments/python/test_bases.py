@@ -40,6 +40,7 @@ def test_prereleases_and_variants_are_told_apart(tmp_path: Path) -> None:
     assert ask_version(fake(tmp_path / "b", "3.14.0", flags="t"), "cpython", {}) is None
     assert ask_version(fake(tmp_path / "b", "3.14.0", flags="t"), "cpython+freethreaded", {}) == "3.14.0"
     assert ask_version(fake(tmp_path / "c", "3.11.2", flags="d"), "cpython", {}) is None
+    assert ask_version(fake(tmp_path / "c", "3.11.2", flags="d"), "cpython+debug", {}) == "3.11.2"
     assert ask_version(fake(tmp_path / "d", "3.7.1", flags="m"), "cpython", {}) == "3.7.1"
     assert ask_version(fake(tmp_path / "e", "3.10.14", "pypy"), "pypy", {}) == "3.10.14"
 

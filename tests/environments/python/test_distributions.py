@@ -152,6 +152,14 @@ def test_a_name_that_is_none_is_told() -> None:
         ("https://h/a?X-Amz-Signature=s&X-Amz-Credential=c&v=2", "https://h/a?v=2"),
         ("https://h/a b$HOME", "https://h/a%20b%24HOME"),
         ("https://h/a%20b", "https://h/a%20b"),
+        ("https://h/a?a=1;token=SECRET", "https://h/a?a=1"),
+        ("https://h/a?b=1;c=2&d", "https://h/a?b=1;c=2&d"),
+        ("https://h/a?%74oken=SECRET&b", "https://h/a?b"),
+        ("https://h/a?ghp_0123456789abcdefABCDEF", "https://h/a"),
+        ("https://h/basic/ghp_0123456789abcdefABCDEF/x.whl", "https://h/basic/%3Credacted%3E/x.whl"),
+        ("https://dl.cloudsmith.io/Kq8tL2bX90aZp3Vw/org/repo/", "https://dl.cloudsmith.io/%3Credacted%3E/org/repo/"),
+        (f"https://h/packages/ab/cd/{'0a1b' * 15}/x-1.0+cu118.whl",) * 2,
+        (f"https://gist.h/{'0a1b' * 8}.git",) * 2,
     ],
 )
 def test_urls_lose_their_credentials(url: str, clean: str) -> None:

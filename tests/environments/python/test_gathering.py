@@ -24,6 +24,7 @@ def house(tmp_path: Path) -> Path:
 
 
 def again(found: Found, tmp_path: Path, **more: str) -> Recorded:
+    """As it comes back from a record that was made elsewhere."""
     return Recorded(found.environment, found.lock, variables(**more), tmp_path / "cache2")
 
 
@@ -65,7 +66,7 @@ def test_what_the_index_lost_is_packed_from_what_is_installed(tmp_path: Path, ho
     with serve_index(house) as index:
         found = capture(tmp_path, made, may_ask=True, UV_DEFAULT_INDEX=index.url)
         (house / "alpha-1.0-py3-none-any.whl").unlink()
-        done = gather(again(found, tmp_path), tmp_path)
+        done = gather(replace(again(found, tmp_path), is_ours=True), tmp_path)
     assert done.warnings == ()
     assert done.tree is not None and set(done.tree) == {"alpha-1.0-py3-none-any.whl", "beta-0.5-py3-none-any.whl"}
     lock = read_lock(done.lock or b"")
@@ -154,3 +155,27 @@ def test_a_private_build_is_kept_with_the_run_itself(tmp_path: Path, house: Path
     assert list(found.trees["wheels"]) == ["beta-0.5-py3-none-any.whl"]
     assert [one.is_locked for one in read_lock(found.lock or b"").distributions] == [True, True]
     assert again == found
+
+
+def test_a_later_lock_must_say_the_same_of_what_was_installed(tmp_path: Path, house: Path) -> None:
+    made = venv(tmp_path / "venv", "alpha", "beta", wheels=house)
+    with serve_index(house) as index:
+        found = capture(tmp_path, made)
+        done = python.complete(again(found, tmp_path, UV_DEFAULT_INDEX=index.url), tmp_path)
+    assert found.lock is not None and done.lock is not None
+    assert python.agrees(found.lock, done.lock)
+    assert not python.agrees(found.lock, done.lock.replace(b'version = "1.0"', b'version = "1.1"'))
+    installed = read_lock(found.lock).distributions[0].installed or ""
+    assert not python.agrees(found.lock, done.lock.replace(installed.encode(), b"sha256:" + b"0" * 64))
+
+
+def test_the_interpreter_of_a_strangers_record_is_not_started(tmp_path: Path, house: Path) -> None:
+    made = venv(tmp_path / "venv", "alpha", wheels=house)
+    found = capture(tmp_path, made)
+    evil = tmp_path / "python3"
+    evil.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    evil.chmod(0o755)
+    recorded = again(replace(found, environment=replace(found.environment, interpreter=str(evil))), tmp_path)
+    gather(recorded, tmp_path)
+    python.check(replace(recorded, variables=variables(UV_NO_INDEX="1")))
+    assert not (tmp_path / "started").exists()

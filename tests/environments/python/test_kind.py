@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -169,3 +170,11 @@ def test_capturing_changes_nothing_in_the_project_or_the_environment(tmp_path: P
     capture(tmp_path, made)
     assert {path: path.lstat().st_mtime_ns for path in (tmp_path / "venv").rglob("*")} == before
     assert list((tmp_path / "project").iterdir()) == []
+
+
+def test_a_link_to_nowhere_and_a_pipe_among_the_locks_are_passed_over(tmp_path: Path, env: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "requirements-dev.txt").symlink_to("nowhere")
+    os.mkfifo(project / "requirements.txt")
+    assert capture(tmp_path, env).environment.packages == {"alpha": "1.0", "beta": "0.5"}

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from mltrack.environments import answers
-from mltrack.environments.interpreter import Interpreter
+from mltrack.environments.interpreter import Interpreter, ask
 from mltrack.environments.python import probe as room
 from mltrack.environments.python.probe import probe
 from mltrack.errors import EnvironmentFailed
@@ -57,6 +59,58 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(room, "run_probe", counted)
     return started
+
+
+@pytest.mark.parametrize(("flags", "word"), [("d", "+debug"), ("t", "+freethreaded"), ("td", "+freethreaded+debug")])
+def test_a_build_that_others_wheels_do_not_fit_says_so(env: Path, tmp_path: Path, flags: str, word: str) -> None:
+    """This interpreter, which is told to be such a build; the lock and who looks for another know the same words."""
+    from mltrack.environments.python.bases import VARIANTS
+    from mltrack.environments.python.lock import IMPLEMENTATION
+
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(f"import sys\nsys.abiflags = {flags!r}\n")
+    said = probe(interpreter(env, None, PYTHONPATH=str(site)), tmp_path)["implementation"]
+    assert said == f"cpython{word}" == "cpython" + "".join(VARIANTS[letter] for letter in flags)
+    assert re.fullmatch(IMPLEMENTATION, said)
+
+
+def wrapper(place: Path, text: str) -> Path:
+    place.write_text(f"#!/bin/sh\n{text}\n")
+    place.chmod(0o755)
+    return place
+
+
+def test_what_an_interpreter_leaves_running_is_not_waited_for(
+    env: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the output open for longer than a probe may take."""
+    monkeypatch.setattr(room, "SECONDS", 20)
+    left = tmp_path / "left"
+    program = wrapper(tmp_path / "python", f'sleep 600 & echo $! >> "{left}"\nexec {env} "$@"')
+    try:
+        began = time.monotonic()
+        assert probe(interpreter(program), tmp_path)["prefix"] == str(env.parent.parent)
+        shim = wrapper(tmp_path / "shim", f'sleep 600 & echo $! >> "{left}"\necho /found')
+        assert ask((str(shim),), tmp_path, variables()) == "/found"
+        assert time.monotonic() - began < 60
+    finally:
+        for line in left.read_text().split():
+            os.kill(int(line), signal.SIGKILL)
+
+
+def test_at_the_limit_it_is_ended_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "SECONDS", 1)
+    program = wrapper(tmp_path / "python", f'sleep 600 & echo $! > "{tmp_path}/left"\nwait')
+    with pytest.raises(EnvironmentFailed, match="timed out"):
+        probe(interpreter(program), tmp_path)
+    left = Path("/proc") / (tmp_path / "left").read_text().strip() / "stat"
+    for _ in range(100):
+        if not left.exists() or left.read_text().rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("it still runs")
 
 
 def test_an_interpreter_describes_itself(env: Path, tmp_path: Path) -> None:
@@ -243,8 +297,17 @@ def test_requirements_after_a_folded_license_are_seen(own: Path) -> None:
     """matplotlib's METADATA has a thousand lines of license before them, the empty ones filled with blanks."""
     (path,) = own.parent.parent.rglob("alpha-1.0.dist-info/METADATA")
     folded = "License: AGREEMENT\n        \n        Name: none\n        \n"
+    path = unlinked(path)
     path.write_text(
         f"{path.read_text().rstrip()}\n{folded}Requires-Dist: beta>=1\n\nRequires-Dist: not in the header\n"
     )
     (found,) = probe(interpreter(own), own.parent.parent / "cache")["distributions"]
     assert (found["name"], found["requires"]) == ("alpha", ["beta"])
+
+
+def unlinked(path: Path) -> Path:
+    """The same file as a copy of its own: uv links what it installs from its cache, which others share."""
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data)
+    return path

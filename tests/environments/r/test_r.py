@@ -106,6 +106,37 @@ def test_the_projects_profile_is_not_run_by_the_capture(tmp_path: Path, library:
     assert not (tmp_path / "ran").exists()
 
 
+def test_what_a_project_sets_for_r_is_read_and_nothing_of_it_is_run(tmp_path: Path, library: Path) -> None:
+    """R_LIBS of its .Renviron counts, as in the run; a profile that this names, and its packages, are code."""
+    evil = f'cat("x", file = "{tmp_path}/ran")\n'
+    settings = "R_PROFILE=evil.R\nR_PROFILE_USER=evil.R\nR_DEFAULT_PACKAGES=eager\nPLACE=..\nR_LIBS=${PLACE}/library\n"
+    write(tmp_path / "project", {".Renviron": settings, "evil.R": evil, ".Rprofile": evil})
+    description = "Package: eager\nVersion: 1.0\nTitle: A Test\nDescription: It acts.\nLicense: MIT\n"
+    code = f".onLoad <- function(...) {evil}"
+    write(tmp_path / "eager", {"DESCRIPTION": description, "NAMESPACE": "", "R/eager.R": code})
+    install(library, tmp_path / "eager")
+    (tmp_path / "ran").unlink()  # the installation tries to load it
+    found = r.capture(request(tmp_path, "Rscript", "train.R"))
+    assert found.environment.packages["first"] == "1.0"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["R_LIBS", "R_LIBS_USER"])
+def test_a_relative_library_is_one_of_the_directory_that_the_command_starts_in(
+    tmp_path: Path, library: Path, name: str
+) -> None:
+    found = r.capture(request(tmp_path, "Rscript", "train.R", **{name: "../library"}))
+    assert found.environment.packages["first"] == "1.0"
+    write(tmp_path / "home", {".Renviron": f"{name}={library}\n"})
+    at_home = r.capture(request(tmp_path, "Rscript", "train.R", HOME=str(tmp_path / "home")))
+    assert at_home.environment.packages["first"] == "1.0"
+    write(tmp_path / "project", {".Renviron": ""})
+    near = r.capture(request(tmp_path, "Rscript", "train.R", HOME=str(tmp_path / "home")))
+    assert "first" not in near.environment.packages
+    named = {"HOME": str(tmp_path), "R_ENVIRON_USER": str(tmp_path / "home" / ".Renviron")}
+    assert r.capture(request(tmp_path, "Rscript", "train.R", **named)).environment.packages["first"] == "1.0"
+
+
 def test_renvs_own_library_counts_where_renv_is_active(tmp_path: Path, library: Path, repository: Path) -> None:
     minor = ".".join(read_lock(r.capture(request(tmp_path, "Rscript", "x.R")).lock).version.split(".")[:2])
     platform = read_lock(r.capture(request(tmp_path, "Rscript", "x.R")).lock).platform
