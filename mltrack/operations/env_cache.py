@@ -11,7 +11,7 @@ from mltrack.nouns import noun
 from mltrack.operations.environment import user_cache
 
 if TYPE_CHECKING:
-    from mltrack.environments.python.cache import Cached
+    from mltrack.environments.cache import Cached
 
 
 @noun
@@ -43,7 +43,7 @@ class CacheReport:
 
 def look_at_cache(clear: bool = False) -> CacheReport:
     """The cache of this user; with `clear` every environment that no process uses goes. Raises StorageError."""
-    from mltrack.environments.python.cache import BELOW, cached_environments
+    from mltrack.environments.cache import BELOW, cached_environments
 
     cache = user_cache(os.environ)
     found = cached_environments(cache)
@@ -68,7 +68,7 @@ def told_of(one: Cached, is_removed: bool) -> CachedEnvironment:
 
 def removed(place: Path) -> bool:
     """Remove it unless a process took it meanwhile."""
-    from mltrack.environments.python.cache import remove_cached
+    from mltrack.environments.cache import remove_cached
 
     try:
         return remove_cached(place)

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from mltrack.digest import digest_bytes, digest_json
 from mltrack.environments import RebuildRequest, Rebuilt
 from mltrack.environments.asking import together
+from mltrack.environments.cache import Wanted, obtain, size_of
 from mltrack.environments.command import Command, unwrap
 from mltrack.environments.conda.activating import activation
 from mltrack.environments.conda.archives import fetch, is_that
@@ -31,7 +32,6 @@ from mltrack.environments.conda.pixi import PixiProject, find_project, frozen_co
 from mltrack.environments.conda.tools import MISSING, REMEDY, Job, Tool, find_tool, make_prefix
 from mltrack.environments.interpreter import locate, shebang
 from mltrack.environments.mapping import Move, map_command
-from mltrack.environments.python.cache import Wanted, obtain, size_of
 from mltrack.environments.python.distributions import listed
 from mltrack.errors import Damaged, DataMissing, EnvironmentFailed, StorageError
 from mltrack.nouns import noun

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mltrack.environments.python.cache import alone, hold, release, remove, size_of
+from mltrack.environments.cache import alone, hold, release, remove, size_of
 
 if TYPE_CHECKING:
     from mltrack.environments.conda.lock import CondaPackage

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from mltrack.confine import inside
 from mltrack.digest import digest_bytes, digest_json
 from mltrack.environments import Finding, RebuildRequest, Rebuilt
+from mltrack.environments.cache import Wanted, obtain
 from mltrack.environments.command import Command, unwrap
 from mltrack.environments.interpreter import locate
 from mltrack.environments.julia.capturing import INSTALL
 from mltrack.environments.julia.lock import JuliaLock, packages_of, read_lock
 from mltrack.environments.julia.projects import SWITCH, ask_version, depots, is_julia, read_manifest, read_project
-from mltrack.environments.python.cache import Wanted, obtain
 from mltrack.environments.python.lock import load_toml
 from mltrack.environments.tools import Use, use
 from mltrack.errors import Damaged, EnvironmentFailed, StorageError

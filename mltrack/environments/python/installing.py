@@ -14,8 +14,8 @@ from dataclasses import field, replace
 from pathlib import Path
 
 from mltrack.environments import silent
+from mltrack.environments.cache import was_written_through
 from mltrack.environments.python import indexes
-from mltrack.environments.python.cache import was_written_through
 from mltrack.environments.python.distributions import UNKNOWN, Distribution, listed, normalise
 from mltrack.environments.python.indexes import Settings
 from mltrack.environments.python.installer import Uv, attempt, built_from_source, converse, failure

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import digest_bytes, digest_json
-from mltrack.environments import RebuildRequest, Rebuilt
+from mltrack.environments import RebuildRequest, Rebuilt, cache
 from mltrack.environments.mapping import Move, map_command
-from mltrack.environments.python import cache
 from mltrack.environments.python.bases import Base, Wanted, find_base
 from mltrack.environments.python.directories import identity_of, install_directories, of_directories
 from mltrack.environments.python.distributions import listed, normalise

@@ -10,9 +10,9 @@ from typing import Any
 
 from mltrack.digest import digest_bytes, digest_json
 from mltrack.environments import RebuildRequest, Rebuilt
+from mltrack.environments.cache import Wanted, obtain, size_of
 from mltrack.environments.command import unwrap
 from mltrack.environments.interpreter import locate, shebang
-from mltrack.environments.python.cache import Wanted, obtain, size_of
 from mltrack.environments.python.distributions import listed
 from mltrack.environments.r.interpreter import INSTALL, NAMES, R, ask_r
 from mltrack.environments.r.libraries import RPackage, libraries_of, read_packages

@@ -85,7 +85,7 @@ def test_a_build_that_was_killed_is_made_anew(found: Found, tmp_path: Path) -> N
     asked = rebuild_request(found, tmp_path, "tool")
     conda.rebuild(asked)
     marker = tmp_path / "built/x/mltrack.json"
-    from mltrack.environments.python.cache import release
+    from mltrack.environments.cache import release
 
     release(tmp_path / "built/x")
     marker.write_text(json.dumps({**json.loads(marker.read_text()), "is_complete": False}))

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mltrack.environments import conda
+from mltrack.environments.cache import hold, release
 from mltrack.environments.conda import keeping
 from mltrack.environments.conda.keeping import BELOW, package_cache, tidy
 from mltrack.environments.conda.lock import CondaPackage
-from mltrack.environments.python.cache import hold, release
 from tests.environments.conda.channel import output, package, prefix, program, rebuild_request, request
 from tests.environments.conda.server import served
 from tests.helpers import write
@@ -58,7 +58,7 @@ def test_what_a_build_uses_stays_longest(place: Path, tmp_path: Path, monkeypatc
 def test_a_build_beside_another_uses_the_cache_and_one_beside_a_tidying_has_its_own(
     place: Path, tmp_path: Path
 ) -> None:
-    from mltrack.environments.python.cache import alone
+    from mltrack.environments.cache import alone
 
     with alone(place) as is_ours:
         assert is_ours

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mltrack.environments.python.cache import link_copy
+from mltrack.environments.cache import link_copy
 from mltrack.environments.python.unbuilt import put_on_path, read_project
 from tests.environments.making import venv
 from tests.helpers import write

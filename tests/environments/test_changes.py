@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from mltrack.environments import Found, RebuildRequest, python
-from mltrack.environments.python.cache import Wanted, obtain, release
-from mltrack.environments.python.changes import state_of
+from mltrack.environments.cache import Wanted, obtain, release
+from mltrack.environments.changes import state_of
 from mltrack.environments.python.installing import WATCHED
 from tests.environments.index import serve_index
 from tests.environments.making import pip_install, wheel
 from tests.environments.python.rebuilding import asked_for, captured, output
-from tests.environments.python.test_cache import fill
+from tests.environments.test_cache import fill
 
 
 def built(asked: RebuildRequest) -> Path:
@@ -71,7 +71,7 @@ def test_one_that_a_command_changed_is_built_anew(asked: RebuildRequest, tmp_pat
 def test_while_another_process_uses_the_changed_one_it_is_built_beside(asked: RebuildRequest, tmp_path: Path) -> None:
     place = built(asked)
     (site,) = place.glob("lib/*/site-packages")
-    hold = "import sys, time; from mltrack.environments.python.cache import hold; from pathlib import Path\n"
+    hold = "import sys, time; from mltrack.environments.cache import hold; from pathlib import Path\n"
     hold += "print(hold(Path(sys.argv[1])), flush=True); time.sleep(60)"
     user = subprocess.Popen([sys.executable, "-c", hold, str(place)], stdout=subprocess.PIPE)
     try:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mltrack.environments import silent
-from mltrack.environments.python.changes import is_written_through, state_of
+from mltrack.environments.changes import is_written_through, state_of
 from mltrack.errors import EnvironmentFailed
 from mltrack.nouns import noun
 from mltrack.patterns import lazy

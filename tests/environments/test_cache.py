@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from mltrack.environments.python import cache
-from mltrack.environments.python.cache import Wanted, cached_environments, obtain, release, remove_cached, tidy
+from mltrack.environments import cache
+from mltrack.environments.cache import Wanted, cached_environments, obtain, release, remove_cached, tidy
 from mltrack.errors import EnvironmentFailed
 
 DAY = 86_400
@@ -119,7 +119,7 @@ def test_a_directory_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
 BUILD = """
 import os, sys, time
 from pathlib import Path
-from mltrack.environments.python.cache import Wanted, obtain
+from mltrack.environments.cache import Wanted, obtain
 place, log, what = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 def make(aside):
     with log.open("a") as file:
