@@ -7,6 +7,7 @@ are part of the environment: their files are read each time.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -85,7 +86,7 @@ def key_of(answer: Mapping[str, Any], request: Request) -> str:
     files += [*pip_files(request.variables), config / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]
     seen = {key: value for key, value in answer.items() if key != "checks"}
     identity = {
-        "answer": digest_json(seen),
+        "answer": digest_bytes(json.dumps(seen, sort_keys=True).encode()),  # the canonical form would take 5 ms
         "files": [[str(path), *look(path)] for path in files],
         "settings": {name: text for name, text in request.variables.items() if name.startswith(("UV_", "PIP_"))},
         "project": str(project),
