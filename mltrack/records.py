@@ -312,9 +312,6 @@ class Run:
     record_digest: str | None = None
 
 
-EVENT_FIELDS = ("name", "tags", "notes", "verdict", "environment_kept")
-"""Fields of a run that events may change later; a sealed record holds their first values."""
-
 UNSEALED = ("record_digest", "verdict", "environment_kept")
 """Fields of the machine interface that are not part of a sealed record."""
 

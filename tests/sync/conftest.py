@@ -20,6 +20,7 @@ from mltrack.sync.places_fsspec import Filesystem
 from tests.sync import kinds
 from tests.sync.kinds import Kind, Site
 from tests.sync.servers import State, shared
+from tests.sync.towns import Town
 
 buckets: set[str] = set()
 """The servers on which this process has made the bucket of the tests."""
@@ -87,3 +88,23 @@ def site(
     if folder:
         (Path(folder) / made.folder).mkdir()
     return made
+
+
+@pytest.fixture
+def a(tmp_path: Path) -> Iterator[Town]:
+    """A project; most tests push from it."""
+    with Town(tmp_path / "a") as town:
+        yield town
+
+
+@pytest.fixture
+def b(tmp_path: Path) -> Iterator[Town]:
+    """Another one, on another machine as it were."""
+    with Town(tmp_path / "b") as town:
+        yield town
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    """A remote in a directory."""
+    return str(tmp_path / "remote")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -24,23 +24,6 @@ from tests.sync.towns import Town, objects_of
 
 DAY = 24 * 3600.0
 SOAK = int(os.environ.get("MLTRACK_SOAK", "1"))
-
-
-@pytest.fixture
-def a(tmp_path: Path) -> Iterator[Town]:
-    with Town(tmp_path / "a") as town:
-        yield town
-
-
-@pytest.fixture
-def b(tmp_path: Path) -> Iterator[Town]:
-    with Town(tmp_path / "b") as town:
-        yield town
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> str:
-    return str(tmp_path / "remote")
 
 
 def gc(town: Town, url: str, grace: float = 0.0, apply: bool = True, drop: frozenset[str] = frozenset()) -> RemoteGc:

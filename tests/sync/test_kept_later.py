@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,6 @@ from mltrack.sync.check import check_remote
 from mltrack.sync.collection import GcRoad, collect
 from mltrack.sync.planning import plan_push
 from tests.sync.towns import Town, objects_of
-
-
-@pytest.fixture
-def a(tmp_path: Path) -> Iterator[Town]:
-    with Town(tmp_path / "a") as town:
-        yield town
-
-
-@pytest.fixture
-def b(tmp_path: Path) -> Iterator[Town]:
-    with Town(tmp_path / "b") as town:
-        yield town
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> str:
-    return str(tmp_path / "remote")
 
 
 def problems(town: Town, url: str) -> list[str]:

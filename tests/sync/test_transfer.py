@@ -31,23 +31,6 @@ from tests.sync.towns import Town, objects_of
 SOAK = int(os.environ.get("MLTRACK_SOAK", "1"))
 
 
-@pytest.fixture
-def a(tmp_path: Path):
-    with Town(tmp_path / "a") as town:
-        yield town
-
-
-@pytest.fixture
-def b(tmp_path: Path):
-    with Town(tmp_path / "b") as town:
-        yield town
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> str:
-    return str(tmp_path / "remote")
-
-
 def problems(town: Town, url: str) -> list:
     return list(check_remote(town.remote(url), objects_of))
 
