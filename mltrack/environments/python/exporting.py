@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.environments.python.distributions import Distribution, by_name
+from mltrack.environments.python.indexes import PYPI
 from mltrack.environments.python.listing import PROBLEMS, all_hashes
 from mltrack.environments.python.lock import SOURCES, WHEELS, Lock, load_toml, read_lock
 from mltrack.errors import Damaged, EnvironmentFailed
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mltrack.environments import Recorded
 
 HASHED, UNHASHED = "requirements.txt", "requirements-unhashed.txt"
-USUAL_INDEXES = ("https://pypi.org/simple",)
+USUAL_INDEXES = (PYPI,)
 HOLLOW = {
     **PROBLEMS,
     "project": "the project's own code",
