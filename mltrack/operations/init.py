@@ -21,7 +21,7 @@ TEMPLATE = """\
 # environment: {lock: true, options: {}}     # ask package indexes for hashes; options of a plug-in's kind
 # environment: {wheels: true, images: true}  # every push carries them, as push --wheels --images does
 # environment: {image: "python:3.11", mounts: ["/data:/data:ro"], env: {OMP_NUM_THREADS: 4}, gpus: all, shm: 8GiB}
-# environment: {build: ./Dockerfile, at: /work, user: caller, network: none}     # in a container that is built
+# environment: {build: ./Dockerfile, at: /code, user: caller, network: none}     # in a container that is built
 # data: {keep_limit: 2GiB}                   # inputs above it: only their digests
 # code: {untracked_limit: 10MiB, untracked_total: 100MiB}
 # log: {limit: 64MiB}                        # the output that is kept of one run

@@ -146,7 +146,7 @@ def packages_section(page: Page, packages: Sequence[Package], imported: Sequence
 
 
 def package_row(package: Package, is_imported: bool) -> tuple[Cell, ...]:
-    """`● numpy  2.1.0  pypi.org  14 hashes`."""
+    """`● numpy  2.1.0  index.example.org  14 hashes`."""
     mark, name = (IMPORTED, (package.name, "bold")) if is_imported else ("", package.name)
     return mark, name, package.version, (where_from(package), "dim"), certainty(package)
 
@@ -176,7 +176,7 @@ def file_of(url: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """`https://pypi.org/simple` -> `pypi.org`; a local index by its path."""
+    """`https://index.example.org/simple` -> `index.example.org`; a local index by its path."""
     parts = urlsplit(url)
     special = parts.path.removesuffix("/").removesuffix("/simple") if parts.netloc else parts.path
     return f"{parts.netloc}{special}" or url

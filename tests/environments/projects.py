@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mltrack.environments.python.indexes import PYPI
+from mltrack.environments.python.indexes import default_index
 from tests.environments.making import UV
 from tests.helpers import git_repository
 
@@ -143,7 +143,7 @@ def project_file(wanted: Sequence[str]) -> str:
         f'[project]\nname = "subject"\nversion = "0.1"\nrequires-python = "=={minor}.*"\ndependencies = [\n{lines}]\n\n'
         "[tool.poetry]\npackage-mode = false\n\n[tool.pdm]\ndistribution = false\n\n[tool.uv]\npackage = false\n"
         # poetry asks an interface of its own where it is not given an index by its URL.
-        f'[[tool.poetry.source]]\nname = "simple"\nurl = "{PYPI}/"\npriority = "primary"\n'
+        f'[[tool.poetry.source]]\nname = "simple"\nurl = "{default_index()}/"\npriority = "primary"\n'
     )
 
 

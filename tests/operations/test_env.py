@@ -112,7 +112,7 @@ def test_an_environment_of_another_kind_is_told_as_far_as_it_is_known(tmp_path: 
 def test_a_diff_with_now_does_not_tell_what_only_entering_settles(here: Path, tmp_path: Path) -> None:
     keeping = Keeping(tmp_path / "project")
     shown = show(now(here))
-    settled = {"at": "/work"}
+    settled = {"at": "/code"}
     run = keeping.run({}, environment=Environment(kind="python", python=shown.environment.python, options=settled)).id
     found = diff(Which(keeping.root, run), now(here))
     assert not any(change.what.startswith("options.") for change in found.software)

@@ -27,7 +27,7 @@ RUN = "a" * 16
 
 
 def packages(number: int, **changes: object) -> tuple[Package, ...]:
-    values: dict[str, object] = {"source": "index", "place": "https://pypi.org/simple", "hashes": 2, **changes}
+    values: dict[str, object] = {"source": "index", "place": "https://index.example.org/simple", "hashes": 2, **changes}
     return tuple(Package(f"package{n:03}", f"1.{n}", **values) for n in range(number))  # type: ignore[arg-type]
 
 
@@ -80,8 +80,8 @@ def test_what_is_uncertain_stands_out_and_nothing_breaks_the_terminal() -> None:
 @pytest.mark.parametrize(
     ("url", "host"),
     [
-        ("https://pypi.org/simple", "pypi.org"),
-        ("https://pypi.org/simple/", "pypi.org"),
+        ("https://index.example.org/simple", "index.example.org"),
+        ("https://index.example.org/simple/", "index.example.org"),
         ("https://download.pytorch.org/whl/cu118", "download.pytorch.org/whl/cu118"),
         ("http://127.0.0.1:80/simple/", "127.0.0.1:80"),
         ("file:///srv/wheels", "/srv/wheels"),
@@ -123,13 +123,13 @@ def test_differences_tell_what_moved_before_what_came_and_went() -> None:
 
 def test_a_check_begins_with_what_is_gone() -> None:
     findings = (
-        Finding("fine 1", None, "https://pypi.org/simple"),
+        Finding("fine 1", None, "https://index.example.org/simple"),
         Finding("kept 2", None, "stored"),
         Finding(EVIL, "It is gone.", None),
     )
     text = check_page(CheckedEnvironment(RUN, "python", True, findings, ("mltrack push --wheels",))).render(80, False)
     assert text.index("could not be built") < text.index("It is gone.") < text.index("2 of 3")
-    assert re_row("pypi.org", text) == "fine 1" and re_row("stored", text) == "kept 2"
+    assert re_row("index.example.org", text) == "fine 1" and re_row("stored", text) == "kept 2"
     assert "\x1b" not in text and "mltrack push --wheels" in text
     assert "could be built" in check_page(CheckedEnvironment(None, "python", True, findings[:2])).render(80, False)
     assert "nothing to check" in check_page(CheckedEnvironment(None, "system", False, ())).render(80, False)

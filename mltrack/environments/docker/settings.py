@@ -190,7 +190,7 @@ def is_place(path: str) -> bool:
 
 def read_at(value: Any) -> str:
     if not isinstance(value, str) or not is_place(value):
-        raise wrong("at", value, "/work, an absolute path inside of the container")
+        raise wrong("at", value, "/code, an absolute path inside of the container")
     return str(PurePosixPath(value))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.environments.python.distributions import Distribution, by_name
-from mltrack.environments.python.indexes import PYPI
+from mltrack.environments.python.indexes import default_index
 from mltrack.environments.python.listing import PROBLEMS, all_hashes
 from mltrack.environments.python.lock import SOURCES, WHEELS, Lock, load_toml, read_lock
 from mltrack.errors import Damaged, EnvironmentFailed
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mltrack.environments import Recorded
 
 HASHED, UNHASHED = "requirements.txt", "requirements-unhashed.txt"
-USUAL_INDEXES = (PYPI,)
 HOLLOW = {
     **PROBLEMS,
     "project": "the project's own code",
@@ -220,7 +219,7 @@ def other_indexes(lock: Lock) -> list[str]:
     found = [(one.index, "+" in one.version) for one in lock.distributions if one.source == "index" and one.index]
     counts = Counter(index for index, _ in found)
     usual = {index for index, _ in counts.most_common(1)} - {index for index, is_special in found if is_special}
-    passed = usual | {index for index in counts if index.rstrip("/") in USUAL_INDEXES or index.startswith("file:")}
+    passed = usual | {index for index in counts if index.rstrip("/") == default_index() or index.startswith("file:")}
     return sorted(counts.keys() - passed)
 
 

@@ -7,7 +7,9 @@ those of the machine, the user, the file that PIP_CONFIG_FILE names, the variabl
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from mltrack.nouns import noun
@@ -69,9 +71,6 @@ SETTINGS: dict[str, tuple[str, tuple[str, ...], str]] = {
 }
 """A setting of pip -> the variable that says it to uv, others that say the same, what stands between several values."""
 
-PYPI = "https://pypi.org/simple"
-"""The index that pip and uv ask where nothing is configured."""
-
 SPELLINGS = {"default-timeout": "timeout"}
 TRUE = ("1", "true", "yes", "on")
 
@@ -111,10 +110,27 @@ def first_from(settings: Settings, index: str) -> Settings:
     return any_index(Settings({**settings.variables, "UV_INDEX": f"{index} {others}".strip()}, settings.options))
 
 
+@cache
+def default_index() -> str:
+    """The index that pip and uv ask where nothing is configured, without its last slash; uv says it, asking nobody."""
+    from mltrack.environments.python.installer import find_uv
+
+    words = [find_uv(os.environ), "pip", "compile", "--no-config", "--no-header", "--quiet", "--emit-index-url", "-"]
+    variables = {name: text for name, text in os.environ.items() if not name.startswith(("UV_", "PIP_"))}
+    done = subprocess.run(words, input=b"", env=variables, capture_output=True, timeout=60, check=True)
+    return done.stdout.decode().partition("--index-url")[2].split()[0].rstrip("/")
+
+
+def main_index(settings: Settings) -> str:
+    """The index that is asked last, or alone: the configured one, else the default."""
+    variables = settings.variables
+    return variables.get("UV_DEFAULT_INDEX") or variables.get("UV_INDEX_URL") or default_index()
+
+
 def is_configured(settings: Settings, index: str) -> bool:
     """Is this index, whose URL is without credentials, asked anyway?"""
     variables = settings.variables
-    words = [variables.get("UV_DEFAULT_INDEX") or variables.get("UV_INDEX_URL") or PYPI]
+    words = [main_index(settings)]
     words += variables.get("UV_INDEX", "").split() + variables.get("UV_EXTRA_INDEX_URL", "").split()
     return plain(index) in map(plain, words)
 

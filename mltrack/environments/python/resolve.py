@@ -22,7 +22,7 @@ from mltrack.environments import silent
 from mltrack.environments.answers import recall, remember
 from mltrack.environments.python.configuring import configuration, settings_of, without_configuration
 from mltrack.environments.python.distributions import Distribution, File, index_url, normalise, without_credentials
-from mltrack.environments.python.indexes import PYPI, Settings
+from mltrack.environments.python.indexes import Settings, main_index
 from mltrack.environments.python.lock import load_toml
 from mltrack.nouns import noun
 from mltrack.records import to_dict
@@ -234,8 +234,7 @@ def index_of(settings: Settings) -> str | None:
     variables = settings.variables
     if any(variables.get(name) for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")):
         return None
-    url = variables.get("UV_DEFAULT_INDEX") or variables.get("UV_INDEX_URL") or PYPI
-    return index_url(re.sub(r"^[A-Za-z0-9_-]+=", "", url))
+    return index_url(re.sub(r"^[A-Za-z0-9_-]+=", "", main_index(settings)))
 
 
 def find_links(settings: Settings) -> tuple[str, ...]:

@@ -194,12 +194,12 @@ def test_much_output_comes_whole(person: Person) -> None:
 
 
 def test_the_project_can_lie_elsewhere_inside(person: Person) -> None:
-    write(person.cwd, {"mltrack.yaml": f"environment: {{image: '{IMAGE}', at: /work}}\n", "sub/x": ""})
+    write(person.cwd, {"mltrack.yaml": f"environment: {{image: '{IMAGE}', at: /code}}\n", "sub/x": ""})
     sub = Person(person.cwd / "sub", person.path)
-    assert sub.type("run", "--", "sh", "-c", "pwd; ls ..").split()[0] == "/work/sub"
+    assert sub.type("run", "--", "sh", "-c", "pwd; ls ..").split()[0] == "/code/sub"
     person.type("run", "--output", "out/", "--", "python3", "train.py")
     assert record(person)["metrics"]["loss"]["count"] == 4
-    assert record(person)["environment"]["options"]["at"] == "/work"
+    assert record(person)["environment"]["options"]["at"] == "/code"
 
 
 def test_variables_of_this_machine_stay_outside(person: Person) -> None:
@@ -280,8 +280,8 @@ def test_mounts_below_the_project_leave_nothing_that_is_not_the_callers(other: O
     other.groups = str(os.stat(engine.removeprefix("unix://")).st_gid)
     data = other.cwd.parent / "data"
     write(data, {"points": "1 2 3"})
-    mounts = f"['{data}:/work/deep/er/data:ro', '{data}/points:/work/points:ro']"
-    write(other.cwd, {"mltrack.yaml": f"environment: {{image: '{IMAGE}', at: /work, mounts: {mounts}}}\n"})
+    mounts = f"['{data}:/code/deep/er/data:ro', '{data}/points:/code/points:ro']"
+    write(other.cwd, {"mltrack.yaml": f"environment: {{image: '{IMAGE}', at: /code, mounts: {mounts}}}\n"})
     assert other.type("run", "--", "sh", "-c", "cat deep/er/data/points points; echo x > deep/mine") == "1 2 31 2 3"
     assert {path.name for path in other.cwd.iterdir()} >= {"deep"}
     assert [path.name for path in (other.cwd / "deep").iterdir()] == ["mine"]

@@ -25,7 +25,7 @@ GREEDY: dict[str, Any] = {
     "mounts": ["/:/host"],
     "env": {"TOKEN": None, "A": "b"},
     "build": {"context": "/"},
-    "at": "/work",
+    "at": "/code",
 }
 
 
@@ -49,7 +49,7 @@ def test_what_today_says_too_is_taken_and_the_rest_is_hidden() -> None:
     today = {"user": "root", "network": "host", "mounts": ["/tmp:/host"], "env": {"TOKEN": "t", "MINE": "m"}}
     options = trusted(recorded(GREEDY, **today))
     assert options["env"] == {"TOKEN": "t", "A": "b"}
-    assert (options["build"], options["at"]) == (None, "/work")
+    assert (options["build"], options["at"]) == (None, "/code")
     assert check_mounts(options["mounts"], recorded(GREEDY, **today), Path("/")) == ["/tmp:/host"]
 
 

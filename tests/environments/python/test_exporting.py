@@ -15,6 +15,7 @@ from mltrack.environments import Recorded, python
 from mltrack.environments.python import FORMATS
 from mltrack.environments.python.distributions import Distribution, File
 from mltrack.environments.python.exporting import other_indexes
+from mltrack.environments.python.indexes import default_index
 from mltrack.environments.python.listing import all_hashes, package_of
 from mltrack.environments.python.lock import KINDS, Lock, load_toml, write_lock
 from mltrack.errors import Damaged, EnvironmentFailed
@@ -23,7 +24,7 @@ from tests.environments.making import uv, venv, wheel
 
 SOAK = int(os.environ.get("MLTRACK_SOAK", "1"))
 SHA = "a" * 64
-PYPI = "https://pypi.org/simple"
+DEFAULT = default_index()
 
 
 def recorded(lock: Lock, kept: Path | None = None) -> Recorded:
@@ -39,7 +40,7 @@ def lock_of(*found: Distribution, implementation: str = "cpython") -> Lock:
     return Lock("3.11.7", implementation, found, "linux-x86_64")
 
 
-def on_index(name: str, version: str = "1.0", index: str = PYPI, **more: object) -> Distribution:
+def on_index(name: str, version: str = "1.0", index: str = DEFAULT, **more: object) -> Distribution:
     file = File(f"{name}-{version}-py3-none-any.whl", SHA, f"{index}/{name}.whl", 100)
     return Distribution(name, version, "index", index=index, wheels=(file,), **more)  # type: ignore[arg-type]
 
@@ -70,7 +71,7 @@ def distributions(draw: st.DrawFn) -> Distribution:
         sha256=draw(st.sampled_from([None, SHA])) if source in ("url", "file") else None,
         place=draw(st.sampled_from([".", "lib/a", "b c"])) if source == "project" else None,
         is_editable=source in ("project", "outside") and draw(st.booleans()),
-        index=draw(st.sampled_from([None, PYPI, "https://other.org/whl/cpu"])) if source == "index" else None,
+        index=draw(st.sampled_from([None, DEFAULT, "https://other.org/whl/cpu"])) if source == "index" else None,
         wheels=tuple(draw(st.lists(FILES, max_size=2))) if source in ("index", "file") else (),
         hashes=tuple(draw(st.lists(st.just(SHA), max_size=1))) if source == "index" else (),
         stored=draw(st.sampled_from([None, "a-1.0-py3-none-any.whl"])) if source in ("index", "file") else None,
@@ -105,7 +106,7 @@ def test_only_indexes_that_others_must_be_told_of_are_named() -> None:
     assert other_indexes(lock_of(on_index("a", index=mirror), on_index("b", index=mirror))) == []
     assert other_indexes(lock_of(on_index("a", index="file:///srv/simple"), special)) == [special.index]
     text = python.export(recorded(lock_of(on_index("a"), special)), "requirements")
-    assert "--extra-index-url https://download.pytorch.org/whl/cpu\n" in text and PYPI not in text
+    assert "--extra-index-url https://download.pytorch.org/whl/cpu\n" in text and DEFAULT not in text
 
 
 def test_an_environment_without_a_lock_cannot_be_exported() -> None:

@@ -8,6 +8,7 @@ import pytest
 from mltrack.environments.python.indexes import (
     Settings,
     beside,
+    default_index,
     first_from,
     installer_settings,
     is_configured,
@@ -129,10 +130,10 @@ def test_an_index_is_put_in_front_of_those_that_are_configured() -> None:
 @pytest.mark.parametrize(
     ("variables", "index", "expected"),
     [
-        ({}, "https://pypi.org/simple/", True),
+        ({}, f"{default_index()}/", True),
         ({}, "https://elsewhere/simple", False),
         ({"UV_DEFAULT_INDEX": "https://user:word@one/simple/"}, "https://one/simple", True),
-        ({"UV_DEFAULT_INDEX": "https://one/simple"}, "https://pypi.org/simple", False),
+        ({"UV_DEFAULT_INDEX": "https://one/simple"}, default_index(), False),
         ({"UV_INDEX": "wheels=https://me@two/simple https://three"}, "https://two/simple", True),
         ({"UV_EXTRA_INDEX_URL": "https://four/?a=b"}, "https://four/?a=b", True),
     ],
