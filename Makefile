@@ -8,7 +8,7 @@ STAMP = $(VENV)/.installed
 .PHONY: demo test lint bench soak docs real-parts clean
 
 # uv is quicker; where it fails, pip may still find its way, for it reads pip.conf: a company's index or certificates.
-$(STAMP): pyproject.toml requirements-dev.txt
+$(STAMP): pyproject.toml setup.py requirements-dev.txt $(wildcard mltrack/observe/preload*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 	    echo "mltrack needs Python 3.10 or newer, and $(PYTHON) is not: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \

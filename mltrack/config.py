@@ -21,6 +21,9 @@ PROJECT_FILE = "mltrack.yaml"
 CHECKOUT_FILE = "config.yaml"
 VARIABLE_PREFIX = "MLTRACK_CONFIG_"
 
+FRAMEWORKS = ("config", "hydra", "lightning", "papermill", "dvc", "trainer", "results", "tensorboard")
+"""`config`: the config files that a command names. The others: `collect/frameworks/`."""
+
 _UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "g": 1000**3, "gb": 1000**3, "tb": 1000**4}
 _UNITS |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 
@@ -38,16 +41,27 @@ class Config:
     """The settings of one project. Sizes are bytes; paths and patterns are relative to the project's root."""
 
     inputs: tuple[str, ...] = ()
+    whole_directories: bool = False
+    """Of a directory of which many files were read, record and keep the others too."""
     outputs: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     metrics_stdout: tuple[str, ...] = ()
     """Patterns such as "{name}: {value}" that find metrics in the output."""
+    frameworks: tuple[str, ...] = ()
+    """Whose files are read for params and metrics that nobody declared: names of FRAMEWORKS, `off`; empty for all."""
     environment_kind: str = "auto"
     environment: Mapping[str, Any] = field(default_factory=dict)
     """The other settings below `environment:`, as the kinds know them: `image`, `mounts`, `lock` ..."""
     push_wheels: bool = False
     push_images: bool = False
+    observe_sources: tuple[str, ...] = ()
+    """What watches a run's files: names of `observe.SOURCES`, `off` for none; empty for what serves best."""
+    observe_include: tuple[str, ...] = ()
+    observe_exclude: tuple[str, ...] = ()
+    """Patterns of paths that are data, or are none, whatever the rules of `observe/rules.py` say."""
+    artifact_limit: int = 20 * 2**30
+    """Bytes of a run's artifacts that nobody declared which are kept; more are named and left."""
     keep_limit: int = 2 * 2**30
     untracked_limit: int = 10 * 2**20
     untracked_total: int = 100 * 2**20
@@ -130,6 +144,23 @@ def _variables(value: Any, key: str) -> dict[str, str | None]:
     return {str(name): None if text is None else str(text) for name, text in value.items()}
 
 
+def _known(value: Any, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Some of a few known words, or `off`."""
+    value = "off" if value is False else value  # YAML's own reading of `off`
+    found = _texts(value, key)
+    if set(found) - {*known, "off"}:
+        raise ConfigError(f"{key}: {', '.join((*known, 'off'))} are known here.", f"For example: {key}: [{known[0]}]")
+    return found
+
+
+def _sources(value: Any, key: str) -> tuple[str, ...]:
+    return _known(value, key, ("library", "hook", "directories", "trace"))
+
+
+def _frameworks(value: Any, key: str) -> tuple[str, ...]:
+    return _known(value, key, FRAMEWORKS)
+
+
 def _table(value: Any, key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{key}: a table is expected here.", f"For example: {key}: {{name: value}}")
@@ -146,9 +177,11 @@ def _remotes(value: Any, key: str) -> dict[str, str]:
 
 KEYS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "inputs": ("inputs", _texts),
+    "inputs.whole_directories": ("whole_directories", _flag),
     "outputs": ("outputs", _texts),
     "params": ("params", _texts),
     "metrics": ("metrics", _texts),
+    "frameworks": ("frameworks", _frameworks),
     "environment.kind": ("environment_kind", _choice),
     "environment.lock": ("environment", _option(_flag)),
     "environment.wheels": ("push_wheels", _flag),
@@ -163,6 +196,10 @@ KEYS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "environment.network": ("environment", _option(_choice)),
     "environment.shm": ("environment", _option(parse_size)),
     "environment.options": ("environment", _option(_table)),
+    "observe.sources": ("observe_sources", _sources),
+    "observe.include": ("observe_include", _texts),
+    "observe.exclude": ("observe_exclude", _texts),
+    "observe.artifact_limit": ("artifact_limit", parse_size),
     "data.keep_limit": ("keep_limit", parse_size),
     "code.untracked_limit": ("untracked_limit", parse_size),
     "code.untracked_total": ("untracked_total", parse_size),
@@ -237,15 +274,18 @@ def _split_metrics(value: Any, key: str) -> tuple[list[Any], list[str]]:
     items = value if isinstance(value, list) else [value]
     patterns = [item["stdout"] for item in items if isinstance(item, dict) and set(item) == {"stdout"}]
     for pattern in patterns:
-        if not isinstance(pattern, str) or "{value}" not in pattern:
-            raise ConfigError(f"{key}: a stdout pattern needs {{value}}.", 'For example: {stdout: "{name}: {value}"}')
+        if not isinstance(pattern, str) or ("{" not in pattern and pattern.strip().lower() != "auto"):
+            raise ConfigError(
+                f"{key}: a stdout pattern needs a field such as {{value}}.",
+                'For example: {stdout: "{name}: {value}"}, or auto.',
+            )
     return [item for item in items if not (isinstance(item, dict) and set(item) == {"stdout"})], patterns
 
 
 def _flatten(table: Mapping[str, Any], source: str) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key, value in table.items():
-        if key in KEYS:
+        if key in KEYS and not (key == "inputs" and isinstance(value, dict)):
             if value is not None:
                 found.append((key, value))
         elif any(known.startswith(f"{key}.") for known in KEYS) and isinstance(value, dict):
@@ -279,5 +319,5 @@ def from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
         key = known[short]
         if KEYS[key][1] in (_tolerances, _remotes):
             raise ConfigError(f"{name} cannot be set by a variable.", f"Set {key} in {PROJECT_FILE}.")
-        table[key] = value.split(",") if KEYS[key][1] is _texts else value
+        table[key] = value.split(",") if KEYS[key][1] in (_texts, _sources, _frameworks) else value
     return table

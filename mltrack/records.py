@@ -168,6 +168,10 @@ class Input:
     changed_during_run: bool = False
     digest_after: str | None = None
     executable: bool = False
+    root: str | None = None
+    """`home` for a path in the home directory of whoever ran it, which elsewhere is another; else None."""
+    partial: bool = False
+    """A directory of which only those files are recorded that the run read."""
 
 
 @noun
@@ -195,9 +199,103 @@ class MetricSummary:
 
 
 @noun
+class Recognised:
+    """A file of the run that a framework wrote and mltrack knows how to read."""
+
+    by: str = ""
+    """The framework: `hydra`, `results` ..."""
+    essence: str | None = None
+    """Digest of what it says without the times and places in it; None where its bytes alone count."""
+
+
+@noun
+class Log:
+    """The run's output with its times, in the store."""
+
+    digest: str
+    size_bytes: int
+    truncated: bool = False
+
+
+@noun
+class GpuUse:
+    """How a run used one GPU: by samples, of all processes on it."""
+
+    index: int
+    name: str
+    mean_percent: float | None = None
+    peak_percent: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+@noun
 class Resources:
+    """What a run used. Beside the first two, all come from samples of the command's process tree."""
+
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
+    mean_memory_bytes: int | None = None
+    mean_cpu_percent: float | None = None
+    """Of one core: 400 is four cores at work all the time."""
+    peak_cpu_percent: float | None = None
+    peak_processes: int | None = None
+    read_bytes: int | None = None
+    """Read from and written to disks, as the system counts them: what came from its cache is not in it."""
+    written_bytes: int | None = None
+    received_bytes: int | None = None
+    """By all of the machine, while the run was there."""
+    sent_bytes: int | None = None
+    gpus: tuple[GpuUse, ...] = many(GpuUse)
+    series: str | None = None
+    """Digest of the samples in the store, in the format of metric points."""
+
+
+@noun
+class Rank:
+    """One process of a training that was started as several: by torchrun, mpirun, srun, accelerate."""
+
+    rank: int
+    local_rank: int | None = None
+    host: str | None = None
+    device: str | None = None
+    """What it was given to see of the GPUs: its `CUDA_VISIBLE_DEVICES`, say."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Where they differ from the run's own, those that an environment's record may hold."""
+    ended: str | None = None
+    """How its process ended: `of itself`, with the name of an uncaught exception, or `killed` before it could tell."""
+    log: Log | None = field(default=None, metadata={"of": Log})
+
+
+@noun
+class Observation:
+    """How the files of a run were watched; see `docs/reference/observation.md`."""
+
+    sources: tuple[str, ...] = ()
+    """What watched: `library`, `hook`, `directories`, `trace`."""
+    complete: bool = False
+    """Every process of the run is known to have been watched, so that what was not seen was not done."""
+    unseen: tuple[str, ...] = ()
+    """Programs that could not be watched from within, and what else limits what was seen: sentences."""
+    paths: str | None = None
+    """Digest of the object that lists each path with the rule that placed it."""
+
+
+@noun
+class Concern:
+    """Something that will make a run hard to get again. `kind` is a fixed word; `grade` the best it allows."""
+
+    kind: str
+    grade: str
+    message: str
+    remedy: str
+
+
+@noun
+class Preflight:
+    """How well a run can be got again, from A to F: the worst of its concerns."""
+
+    grade: str
+    concerns: tuple[Concern, ...] = many(Concern)
 
 
 @noun
@@ -214,15 +312,6 @@ class Warning:
 
     kind: str
     message: str
-
-
-@noun
-class Log:
-    """The run's output with its times, in the store."""
-
-    digest: str
-    size_bytes: int
-    truncated: bool = False
 
 
 @noun
@@ -296,10 +385,15 @@ class Run:
     inputs: tuple[Input, ...] = many(Input)
     artifacts: tuple[Artifact, ...] = many(Artifact)
     metrics: Mapping[str, MetricSummary] = field(default_factory=dict, metadata={"of": MetricSummary})
+    recognised: Mapping[str, Recognised] = field(default_factory=dict, metadata={"of": Recognised})
+    """Files that frameworks wrote, and that params or metrics were read from though nobody declared them."""
     series: str | None = None
     """Digest of the metric points in the store."""
     log: Log | None = one(Log)
     resources: Resources = field(default=Resources(), metadata={"of": Resources})
+    ranks: tuple[Rank, ...] = many(Rank)
+    observation: Observation | None = one(Observation)
+    preflight: Preflight | None = one(Preflight)
     parent: Parent | None = one(Parent)
     verdict: Verdict | None = one(Verdict)
     environment_kept: Mapping[str, str] = field(default_factory=dict)
@@ -360,7 +454,7 @@ def decode(value: Any, of: Any) -> Any:
     if isinstance(of, str):
         of = globals()[of]
     if of is not None and isinstance(value, Mapping):
-        if of is MetricSummary:
+        if of in (MetricSummary, Recognised):
             return {name: from_dict(of, summary) for name, summary in value.items()}
         return from_dict(of, value)
     if isinstance(value, list):

@@ -41,7 +41,11 @@ PARTS = {
         "docker.io, iptables, docker-registry and an image: make real-parts (and root)",
     ),
     "rattler": (lambda: _installed("rattler"), "the PyPI package py-rattler (mltrack's extra `conda`)"),
+    "cc": (lambda: shutil.which("cc") or shutil.which("gcc"), "gcc and libc6-dev"),
+    "c++": (lambda: shutil.which("c++") and shutil.which("make"), "g++ and make"),
+    "strace": (lambda: shutil.which("strace"), "strace"),
     "Rscript": (lambda: shutil.which("Rscript"), "r-base-core"),
+    "mpirun": (lambda: shutil.which("mpirun"), "openmpi-bin"),
     "torch": (lambda: _installed("torch"), "the PyPI package torch (not a system part: never a failure)"),
 }
 _missing: dict[str, list[str]] = defaultdict(list)

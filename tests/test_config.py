@@ -55,7 +55,7 @@ def test_lists_of_the_layers_are_added_and_single_values_replaced(tmp_path: Path
     [
         ("input: [a]", "input", "inputs"),
         ("data: {keep_limits: 1}", "data.keep_limits", "data.keep_limit"),
-        ("inputs: {a: 1}", "list", "inputs"),
+        ("inputs: {a: 1}", "inputs.a", "inputs"),
         ("data: {keep_limit: much}", "not a size", "10MiB"),
         ("verdict: {tolerance: {loss: {relative: 1}}}", "abs or rel", "abs"),
         ("metrics: [{stdout: 'loss'}]", "{value}", "value"),

@@ -10,6 +10,7 @@ if ! command -v apt-get >/dev/null; then
     echo "make real-parts knows Debian only. It would install: iproute2 git-lfs mawk mount openssh-server" >&2
     echo "openssh-client nginx-light radosgw ceph-mon ceph-osd nodejs npm xfsprogs btrfs-progs sshfs openssh-sftp-server" >&2
     echo "user-mode-linux kmod nfs-kernel-server nfs-common rpcbind docker.io iptables docker-registry mmdebstrap r-base-core," >&2
+    echo "gcc libc6-dev g++ make strace openmpi-bin," >&2
     echo "and npm's azurite." >&2
     exit 1
 fi
@@ -42,6 +43,11 @@ needs docker docker.io
 needs docker-registry docker-registry
 needs mmdebstrap mmdebstrap
 needs Rscript r-base-core
+needs strace strace
+needs cc gcc libc6-dev
+needs c++ g++
+needs make make
+needs mpirun openmpi-bin
 if [ -n "$missing" ]; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq

@@ -33,6 +33,9 @@ def reproduce(
     ref: Ref,
     url: Annotated[str | None, typer.Option("--from", metavar="URL", help="The remote that has the run.")] = None,
     into: Into = None,
+    put_back: Annotated[
+        bool, typer.Option("--put-back", help="Write data outside the project at its own place, where nothing is.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Run a past run again from its record, and compare the results.
@@ -41,10 +44,11 @@ def reproduce(
     to within noise), 1 otherwise.
     """
     from mltrack.compare.verdict import is_success
+    from mltrack.operations.reproduce import Asked
     from mltrack.operations.reproduce import reproduce as reproduce_run
     from mltrack.records import to_dict
 
-    done = reproduce_run(ref, working_directory(), url, into and absolute(into), say, as_json)
+    done = reproduce_run(ref, working_directory(), url, into and absolute(into), Asked(say, as_json, put_back))
     if as_json:
         from mltrack.views.json import run_json
 
@@ -96,7 +100,8 @@ def checkout(
     with Project.get(working_directory()) as project, Progress("checkout") as progress:
         done = lay_out(project, request, manner(project, link, force, progress), say)
     if as_json:
-        show_json({"run": done.run.id, "directory": str(done.directory), **facts(done)})
+        left = {"not_laid_out": list(done.not_laid_out)}
+        show_json({"run": done.run.id, "directory": str(done.directory), **facts(done), **left})
     else:
         what = "The paths that were asked for" if paths else f"The code and inputs of {done.run.id}"
         print(f"{what} are in {done.directory}")

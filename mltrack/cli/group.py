@@ -16,6 +16,7 @@ from mltrack.errors import UsageError
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Record": {
         "run": ("run:run", "Run a command and record all that made its result."),
+        "preflight": ("preflight:preflight", "Say how well a run could be got again, before it runs."),
         "rerun": ("run:rerun", "Run a past run's command again on today's tree."),
         "stop": ("edit:stop", "End a running command."),
     },
@@ -23,6 +24,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "ls": ("look:ls", "List runs, newest first."),
         "show": ("look:show", "Tell the story of one run."),
         "log": ("look:log", "Print the output of a run."),
+        "metrics": ("metrics:metrics", "List a run's metrics, or try patterns that find metrics in output."),
         "diff": ("look:diff", "Show every difference between two runs."),
     },
     "Get it again": {
@@ -91,7 +93,7 @@ def load(name: str) -> Any:
         command.name, command.help = name, text
         return command
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    settings = {"allow_interspersed_args": False} if name == "run" else {}
+    settings = {"allow_interspersed_args": False} if name in ("run", "preflight") else {}
     app.command(name, help=found.__doc__, context_settings=settings)(found)
     return build_command(app)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import sys
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mltrack.cli.options import Json, Ref
 from mltrack.cli.start import working_directory
 from mltrack.project import Project
+
+if TYPE_CHECKING:
+    from mltrack.records import Run
 
 ON_A_TERMINAL = 20
 """Runs that a list shows on a terminal, unless --limit says otherwise."""
@@ -59,6 +62,14 @@ def ls(
 def show(
     ref: Ref,
     series: Annotated[str | None, typer.Option("--series", metavar="NAME", help="The points of one metric.")] = None,
+    rank: Annotated[
+        int | None, typer.Option("--rank", metavar="N", min=0, help="With --series: the points that rank N logged.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="A live view while it runs; q leaves it.")] = False,
+    observed: Annotated[
+        bool, typer.Option("--observed", help="What it read and wrote, with the rule that placed each path.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="With --observed: what was left out too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Tell the story of one run."""
@@ -68,16 +79,17 @@ def show(
 
     with Project.get(working_directory()) as project:
         run = find_run(project, ref)
-        if series is not None:
-            from mltrack.operations.series import read_series
+        if watch and run.status == "running":
+            from mltrack.operations.watch import Watch
+            from mltrack.views.watch import follow
 
-            points = read_series(project, run, series)
-            if as_json:
-                show_json([{"step": point.step, "value": point.value, "at": point.at} for point in points])
-            else:
-                from mltrack.views.series import series_page
-
-                show_page(series_page(series, [(point.step, point.value) for point in points]))
+            if not follow(Watch(project, run).look, as_json):
+                return
+            run = find_run(project, run.id)
+        if observed:
+            show_observed(project, run, everything, as_json)
+        elif series is not None:
+            show_series(project, run, (series, rank), as_json)
         elif as_json:
             from mltrack.views.json import run_json
 
@@ -88,24 +100,58 @@ def show(
             show_page(run_page(run))
 
 
+def show_observed(project: Project, run: Run, everything: bool, as_json: bool) -> None:
+    """What a run read and wrote, with the rule that placed each path."""
+    from mltrack.observe.rules import RULES
+    from mltrack.operations.observed import read_observed
+    from mltrack.views.console import show, show_json
+    from mltrack.views.observed import observed_json, observed_page
+
+    lines = read_observed(project, run)
+    if as_json:
+        show_json(observed_json(lines, everything))
+    else:
+        show(observed_page(lines, RULES, everything, run.observation.unseen if run.observation else ()))
+
+
+def show_series(project: Project, run: Run, which: tuple[str, int | None], as_json: bool) -> None:
+    """The points of a metric, by its name and the rank that logged it."""
+    from mltrack.operations.series import read_series
+    from mltrack.views.console import show
+    from mltrack.views.series import series_json, series_page
+
+    points = read_series(project, run, *which)
+    if as_json:
+        show(series_json(points))
+    else:
+        show(series_page(which[0], [(point.step, point.value) for point in points]))
+
+
 def log(
     ref: Ref,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One object a line: at_s, stream, text.")] = False,
+    lines: Annotated[
+        int | None,
+        typer.Option("--lines", "-n", metavar="N", min=0, help="Only the last lines; of a bar its last state."),
+    ] = None,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Only what it wrote to standard output.")] = False,
+    stderr: Annotated[bool, typer.Option("--stderr", help="Only what it wrote to standard error.")] = False,
+    rank: Annotated[
+        int | None, typer.Option("--rank", metavar="N", min=0, help="Only what rank N of several processes wrote.")
+    ] = None,
+    times: Annotated[bool, typer.Option("--times", "-t", help="The time since the start before each line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line: at_s, stream, text, ends.")] = False,
 ) -> None:
     """Print the output of a run."""
-    from mltrack.operations.log import read_output
+    from mltrack.operations.log import Part, read_output
+    from mltrack.views.log import form
 
+    stream = None if stdout == stderr else "o" if stdout else "e"
     with Project.get(working_directory()) as project:
         out = sys.stdout.buffer
-        for line in read_output(project, ref, follow):
-            if as_json:
-                import json
-
-                entry = {"at_s": line.at_s, "stream": line.stream, "text": line.data.decode(errors="replace")}
-                out.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-            else:
-                out.write(line.data + (b"\n" if line.ends else b""))
+        records = read_output(project, ref, Part(follow, lines, stream, rank))
+        for data in form(times, as_json)(records):
+            out.write(data)
             if follow:
                 out.flush()
 

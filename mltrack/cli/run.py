@@ -21,6 +21,7 @@ Seed = Annotated[
 Isolated = Annotated[bool, typer.Option("--isolated", help="Work in a frozen copy of the tree.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Do not start if a file would be left out.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show nothing; the output is still recorded.")]
+Trace = Annotated[bool, typer.Option("--trace", help="Watch its files with strace: sees all, and slows it down.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the run as JSON when it has ended.")]
 
 
@@ -34,7 +35,7 @@ def run(
     ] = None,
     params: Annotated[Many, typer.Option("--params", metavar="FILE[:KEY,...]", help="A file of parameters.")] = None,
     metrics: Annotated[
-        Many, typer.Option("--metrics", metavar="FILE", help="A file of metrics that it writes.")
+        Many, typer.Option("--metrics", metavar="FILE", help="A file of metrics that it writes, or stdout:PATTERN.")
     ] = None,
     overrides: Annotated[
         Many, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter for this run only.")
@@ -60,6 +61,7 @@ def run(
     isolated: Isolated = False,
     strict: Strict = False,
     quiet: Quiet = False,
+    trace: Trace = False,
     as_json: AsJson = False,
 ) -> int:
     """Run a command and record all that made its result.
@@ -85,6 +87,7 @@ def run(
         isolated=isolated,
         strict=strict,
         quiet=quiet,
+        trace=trace,
         as_json=as_json,
     )
 
@@ -102,6 +105,7 @@ def rerun(
     isolated: Isolated = False,
     strict: Strict = False,
     quiet: Quiet = False,
+    trace: Trace = False,
     as_json: AsJson = False,
 ) -> int:
     """Run a past run's command again on today's tree."""
@@ -119,6 +123,7 @@ def rerun(
         isolated=isolated,
         strict=strict,
         quiet=quiet,
+        trace=trace,
         output_to_stderr=as_json,
     )
     with Project.get(working_directory()) as project:

@@ -36,6 +36,7 @@ def start_run(
     isolated: bool = False,
     strict: bool = False,
     quiet: bool = False,
+    trace: bool = False,
     as_json: bool = False,
 ) -> int:
     """Record one run of a command; returns the command's exit code."""
@@ -60,6 +61,7 @@ def start_run(
         isolated=isolated,
         strict=strict,
         quiet=quiet,
+        trace=trace,
         output_to_stderr=as_json,
     )
     with Project.open(working_directory()) as project:
@@ -109,6 +111,8 @@ def say(sentence: str) -> None:
 
 def summary(run: Run) -> str:
     """One line about a run that has ended."""
+    from mltrack.formats.ranked import split_rank
+
     parts = [f"{run.id} {run.status}"]
     if run.exit_code:
         parts[0] += f" (exit {run.exit_code})"
@@ -118,7 +122,7 @@ def summary(run: Run) -> str:
         parts.append(f"{run.duration_s:.1f} s")
     parts += [
         f"{name} {summary.last:.6g}"
-        for name, summary in list(run.metrics.items())[:3]
+        for name, summary in [item for item in run.metrics.items() if split_rank(item[0])[1] is None][:3]
         if not isinstance(summary.last, str)
     ]
     if run.artifacts:

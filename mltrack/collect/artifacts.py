@@ -35,7 +35,10 @@ def written_files(before: Mapping[bytes, StatKey], after: Mapping[bytes, StatKey
 
 
 def gather(root: Path, written: Iterable[bytes], before: Mapping[bytes, StatKey]) -> list[Written]:
-    """One entry a written file; a directory of more than `MANY` new files, and none from before, is one entry."""
+    """One entry a written file; a directory of more than `MANY` new files, and none from before, is one entry.
+
+    `before`: files that are known to have been there. Others are found by looking: git does not list what it ignores.
+    """
     paths = list(written)
     old_directories = {parent for path in before for parent in parents(path)}
     counts: dict[bytes, int] = {}
@@ -44,12 +47,26 @@ def gather(root: Path, written: Iterable[bytes], before: Mapping[bytes, StatKey]
             if parent not in old_directories:
                 counts[parent] = counts.get(parent, 0) + 1
     large = {directory for directory, count in counts.items() if count > MANY}
+    known = set(paths) if large else set()
+    large = {directory for directory in large if is_all_of(root / os.fsdecode(directory), directory, known)}
     found: dict[bytes, Written] = {}
     for path in paths:
         whole = next((parent for parent in parents(path) if parent in large), path)
         name = os.fsdecode(whole)
         found.setdefault(whole, Written(name, root / name, "observed"))
     return list(found.values())
+
+
+def is_all_of(place: Path, directory: bytes, written: set[bytes]) -> bool:
+    """Is every file that lies below a directory among the written ones?"""
+    from mltrack.store.walk import walk
+
+    try:
+        return all(directory + b"/" + seen.path in written for seen in walk(os.fsencode(place)).files)
+    except FileNotFoundError:
+        return True  # gone again: nothing else lies there
+    except OSError:
+        return False
 
 
 def parents(path: bytes) -> list[bytes]:

@@ -52,6 +52,12 @@ class Process:
     """The keys of `Environment.libraries`."""
     variables: Mapping[str, str]
     """Variables that move numbers and that the program itself changed."""
+    rank: str = ""
+    """Among the processes of one training; empty for others."""
+    host: str = ""
+    error: str = ""
+    """The name of the uncaught exception that ended it."""
+    pid: int = 0
 
 
 @noun
@@ -75,7 +81,7 @@ def read_processes(run_dir: Path) -> Processes:
     pids, left = set(), MOST_BYTES_IN_ALL  # one that became another Python told as that, under the same number
     for name in [name for name in names if name.endswith(".json")][:MOST_FILES]:
         text = read_capped(place / name, min(MOST_BYTES, left))
-        process = None if text is None else read_process(text)
+        process = None if text is None else read_process(text, pid_of(name))
         if text is not None and process is not None:
             left -= len(text)
             told.append(process)
@@ -83,6 +89,12 @@ def read_processes(run_dir: Path) -> Processes:
     began = [name for name in names if name.endswith(".began") and name.partition("-")[0] not in pids]
     marks = (read_capped(place / name, MOST_PREFIX) for name in began[:MOST_FILES])
     return Processes(tuple(told), tuple(os.fsdecode(mark) for mark in marks if mark is not None))
+
+
+def pid_of(name: str) -> int:
+    """`123-ab.json` -> 123."""
+    digits = name.partition("-")[0]
+    return int(digits) if len(digits) < 12 and digits.isascii() and digits.isdigit() else 0
 
 
 def read_capped(path: Path, most: int) -> bytes | None:
@@ -102,8 +114,8 @@ def read_capped(path: Path, most: int) -> bytes | None:
         os.close(fd)
 
 
-def read_process(text: bytes) -> Process | None:
-    """What a process told; None if this is nothing that one of ours wrote."""
+def read_process(text: bytes, pid: int = 0) -> Process | None:
+    """What a process, whose file names it by `pid`, told; None if this is nothing that one of ours wrote."""
     try:
         told = json.loads(text)
         if told["format"] != FORMAT:
@@ -117,6 +129,10 @@ def read_process(text: bytes) -> Process | None:
             modules={str(name): text_of(file) for name, file in told["modules"].items()},
             facts=facts_of(told["facts"]),
             variables=facts_of(told["variables"]),
+            rank=text_of(told.get("rank", "")),
+            host=text_of(told.get("host", "")),
+            error=text_of(told.get("error", "")),
+            pid=pid,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

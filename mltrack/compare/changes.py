@@ -147,6 +147,8 @@ def of_files(a: Sequence[Input | Artifact], b: Sequence[Input | Artifact]) -> li
     found = []
     for path in sorted(before.keys() & after.keys()):
         first, second = before[path], after[path]
+        if first.kind == second.kind == "url":
+            continue  # what the network gave is known of neither
         if first.digest is None or second.digest is None:
             found.append(Change(path, first, second, "unknown"))
         elif content(first) != content(second):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.changes import Change, content, difference, metric_number, of_files, same_number
 from mltrack.compare.differences import diff_runs
+from mltrack.compare.places import same_places
+from mltrack.formats.ranked import split_rank
 from mltrack.nouns import noun
 from mltrack.records import (
     Artifact,
@@ -94,10 +96,26 @@ def judge_artifacts(then: Run, now: Run, rules: Rules) -> list[ArtifactVerdict]:
     skipped = rules.ignore + (rules.metric_files if then.metrics or now.metrics else ())
     before = [item for item in then.artifacts if not is_covered(item.path, skipped)]
     after = [item for item in now.artifacts if not is_covered(item.path, skipped)]
+    moved = same_places([item.path for item in before], [item.path for item in after])
+    after = [replace(item, path=moved.get(item.path, item.path)) for item in after]
+    places = {old: new for new, old in moved.items()}
     changes = of_files(before, after)
     changed = {change.what for change in changes}
     same = sorted({item.path for item in before} & {item.path for item in after} - changed)
-    return [judge_file(change) for change in changes] + [ArtifactVerdict(path, IDENTICAL) for path in same]
+    judged = [judge_known(change, then, now, places) or judge_file(change) for change in changes]
+    return judged + [ArtifactVerdict(path, IDENTICAL, now_at(places.get(path))) for path in same]
+
+
+def now_at(place: str | None) -> str | None:
+    return None if place is None else f"now at {place}: the same place but for a time or a number"
+
+
+def judge_known(change: Change, then: Run, now: Run, places: Mapping[str, str]) -> ArtifactVerdict | None:
+    """The verdict on a file whose bytes differ while what it says is the same, as far as its kind is known."""
+    first, second = then.recognised.get(change.what), now.recognised.get(places.get(change.what, change.what))
+    if change.kind != "changed" or first is None or first.essence is None or first != second:
+        return None
+    return ArtifactVerdict(change.what, EQUIVALENT, f"a file of {first.by}: only times or places in it differ")
 
 
 def judge_file(change: Change) -> ArtifactVerdict:
@@ -130,7 +148,7 @@ def judge_metrics(
     """One verdict a metric, and one more, `<name> (points)`, where the number of points differs."""
     found: list[MetricVerdict] = []
     for name in sorted(then.keys() | now.keys()):
-        if is_covered(name, rules.ignore):
+        if is_covered(name, rules.ignore) or is_covered(split_rank(name)[0], rules.ignore):
             continue
         a, b = then.get(name), now.get(name)
         if a is None or b is None:
@@ -155,10 +173,11 @@ def judge_number(name: str, then: Any, now: Any, rules: Rules) -> MetricVerdict:
 
 
 def find_tolerance(name: str, tolerances: Mapping[str, Tolerance]) -> Tolerance | None:
-    """The tolerance of exactly this name, else of the first pattern that fits it."""
-    if name in tolerances:
-        return tolerances[name]
-    return next((limit for pattern, limit in tolerances.items() if fnmatchcase(name, pattern)), None)
+    """The tolerance of exactly this name, else of the first pattern that fits it; a metric's is that of its ranks."""
+    names = (name, split_rank(name)[0])
+    exact = [tolerances[one] for one in names if one in tolerances]
+    fitting = (limit for pattern, limit in tolerances.items() if any(fnmatchcase(one, pattern) for one in names))
+    return exact[0] if exact else next(fitting, None)
 
 
 def is_within(then: float | None, change: float | None, tolerance: Tolerance | None) -> bool:

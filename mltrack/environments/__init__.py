@@ -71,6 +71,8 @@ class StartRequest:
     """The variables that the run itself sets, paths of this machine among them; part of `request.variables`."""
     reads: tuple[Path, ...] = ()
     """Files and directories outside the project that the command reads: declared inputs, mltrack's own `inside/`."""
+    binds: Mapping[str, Path] = field(default_factory=dict)
+    """Absolute path as the command is to see it -> what it finds there, and does not change."""
 
 
 @noun
@@ -291,6 +293,18 @@ def choose(request: Request, kind: str = "auto") -> EnvironmentKind:
         return get(kind)
     candidates = map(get, plugins.built_in("environments"))  # each is imported only when those before it do not apply
     return next(candidate for candidate in candidates if candidate.applies(request))
+
+
+def host_path(facts: Mapping[str, Any], path: str) -> str | None:
+    """Where a path that a command in an entered environment used lies on this machine; None for one that is in the
+    environment, an image say. `facts`: those of `Started`; without any the command sees what we see."""
+    if "mounts" not in facts:
+        return path
+    found: tuple[str, str] | None = None
+    for target, source in facts["mounts"]:
+        if (path == target or path.startswith(f"{target}/")) and (found is None or len(target) > len(found[0])):
+            found = (target, source)
+    return None if found is None else f"{found[1]}{path[len(found[0]) :]}"
 
 
 def start(kind: EnvironmentKind, request: StartRequest) -> Started | None:

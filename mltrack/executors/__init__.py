@@ -13,6 +13,17 @@ from mltrack.nouns import noun
 
 
 @noun
+class Bind:
+    """A file or directory that a command is to see at another place; only it does. See `mounts.py`."""
+
+    source: str
+    target: str
+    """Absolute; something of the same kind is there. `/` makes the source the root directory."""
+    is_optional: bool = False
+    """Go on without it where the system refuses."""
+
+
+@noun
 class Command:
     """A command to be run."""
 
@@ -25,6 +36,10 @@ class Command:
     """Takes a line of output, gives what may be kept of it. Called in the order of the lines, in another process."""
     quiet: bool = False
     """Do not show the output; it is logged all the same."""
+    binds: tuple[Bind, ...] = ()
+    """Made in this order before the command's first instruction, which is not reached where one is refused."""
+    new_redact: Callable[[], Callable[[bytes], bytes]] | None = None
+    """Makes one more `redact`, for the lines of a rank's log; without it ranks have none."""
 
 
 @noun

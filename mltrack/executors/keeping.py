@@ -19,14 +19,12 @@ from mltrack.executors import Command
 from mltrack.executors.messages import INTERRUPTS, PASSED_ON, TYPED, tell
 from mltrack.executors.terminal import processes_output, put_back
 from mltrack.executors.wires import Wires, high
-from mltrack.live.keeper import Pump, Stream, close_all_but
+from mltrack.live.keeper import DRAIN, Pump, Stream, close_all_but
 from mltrack.live.logwriter import LogWriter
 from mltrack.live.process import own_place, start_time
+from mltrack.live.ranks import RankLogs
 from mltrack.live.rundir import RunDir
 from mltrack.nouns import noun
-
-DRAIN = 4 << 20
-"""Bytes that are read of a stream after the command's end; processes that it left behind may go on writing."""
 
 DEAF_TO = (*PASSED_ON, signal.SIGTTIN, signal.SIGTTOU, signal.SIGPIPE)
 MADE_DEFAULT = (*DEAF_TO, signal.SIGXFSZ, signal.SIGCHLD)
@@ -95,6 +93,7 @@ class Keeper:
     def start(self) -> None:
         """Start the command, once its facts are on disk: whoever finds `process.json` can judge the run."""
         job = self.job
+        self.ranks = self.rank_logs()
         go_read, go_write = (high(end) for end in os.pipe())
         failed_read, failed_write = (high(end) for end in os.pipe())
         self.pid = os.fork()
@@ -110,11 +109,11 @@ class Keeper:
             pass  # a full disk stops no training
         self.began = time.monotonic()
         os.write(go_write, b"!")
-        problem = os.read(failed_read, 16)
+        problem = os.read(failed_read, 8192)
         for fd in (go_write, failed_read):
             os.close(fd)
         if problem:
-            number, _, of = problem.decode().partition(" ")
+            number, _, of = os.fsdecode(problem).partition(" ")
             tell(job.reports, {"error": [int(number), of]})
             os._exit(0)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -125,7 +124,10 @@ class Keeper:
         job, lock = self.job, self.job.rundir.lock_fd
         sources = {source for _, source, _ in job.wires.sources}
         close_all_but(
-            {0, 1, 2, *sources, job.orders, job.reports, self.wakeup, *WAKEUP_ENDS, *([lock] if lock else [])}
+            {
+                *(0, 1, 2, *sources, job.orders, job.reports, self.wakeup, *WAKEUP_ENDS),
+                *(fd for fd in (lock, self.ranks.fd if self.ranks is not None else None) if fd is not None),
+            }
         )
         streams = [
             Stream(letter, source, shown, self.shape if job.wires.is_session and source == job.wires.master else None)
@@ -136,7 +138,14 @@ class Keeper:
         self.log = log
         if job.wires.settings is None:
             rest_from(0)
-        return Pump(streams, log, self.began)
+        return Pump(streams, log, self.began, self.ranks)
+
+    def rank_logs(self) -> RankLogs | None:
+        """Ready before the command's first instruction."""
+        command = self.job.command
+        if command.new_redact is None:
+            return None
+        return RankLogs(self.job.rundir.path, command.log_limit_bytes, command.new_redact)
 
     def shape(self, data: bytes) -> bytes:
         """While the user's terminal is not raw (the job is in the background, say), it makes its own `\\r\\n`."""
@@ -194,6 +203,8 @@ class Keeper:
         job = self.job
         outcome = self.outcome(pump)
         try:
+            if any(pump.ranks_told.values()):
+                job.rundir.write("ranks", pump.ranks_told)
             job.rundir.write("outcome", outcome)
         except StorageError:
             pass  # the supervisor has it from our report
@@ -247,13 +258,19 @@ def become(job: Job, go: int, failed: int) -> NoReturn:
         signal.set_wakeup_fd(-1)
         if os.read(go, 1) != b"!":
             os._exit(125)
+        if command.binds:
+            from mltrack.executors.mounts import make_binds
+
+            of = "bind"
+            make_binds(command.binds)
         of = "cwd"
         os.chdir(command.cwd)
         of = ""
         signal.pthread_sigmask(signal.SIG_SETMASK, job.mask)
         execute_program(job.program, command)
     except OSError as error:
-        os.write(failed, b"%d %s" % (error.errno or errno.EIO, of.encode()))
+        of = f"{of}{os.fsdecode(error.filename)}" if of == "bind" and error.filename else of
+        os.write(failed, b"%d %s" % (error.errno or errno.EIO, os.fsencode(of)))
     finally:
         os._exit(125)
 

@@ -108,7 +108,17 @@ def start_error(command: Command, program: str, problem: list[Any]) -> StartErro
     number, of = problem
     if of == "keeper":
         return StartError("The command was not started: the keeper of its output was killed.", "Try again.")
+    if of.startswith("bind"):
+        return not_bound(of.removeprefix("bind"), number)
     return failed_to_start(command, program, OSError(number, os.strerror(number), str(command.cwd) if of else None))
+
+
+def not_bound(target: str, number: int) -> StartError:
+    what = target or "a mount namespace"
+    return StartError(
+        f"The command was not started: {what} could not be made for it alone: {os.strerror(number)}.",
+        "Put the data at its place, then try again.",
+    )
 
 
 def start_beside(beside: Callable[[], None]) -> Callable[[], None]:

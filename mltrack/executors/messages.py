@@ -4,7 +4,8 @@ To the keeper: bytes, each the number of a signal for the command, or TYPED for 
 end of this pipe is the supervisor's death. From the keeper: lines of JSON.
 
     {"started": facts}      the command runs; facts are those of `process.json`
-    {"error": [errno, of]}  it could not be started; `of` is "cwd" when its directory is to blame
+    {"error": [errno, of]}  it could not be started; `of` is "cwd" when its directory is to blame, "bind" with
+                            a path when that could not be bound
     {"stopped": signal}     it was stopped
     {"ended": outcome, "background": bool}      it ended, and all that it wrote before has been passed on; outcome as in
                             `outcome.json`; background tells whether processes that it left behind hold its output

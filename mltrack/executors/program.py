@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from collections.abc import Iterator
 
 from mltrack.errors import CommandNotFound, NotExecutable, StartError
 from mltrack.executors import Command
@@ -20,9 +20,9 @@ def find_program(command: Command) -> str:
     refused: str | None = None
     for directory in command.environment.get("PATH", os.defpath).split(os.pathsep):
         path = os.path.join(directory or ".", name)
-        mode = mode_of(command.cwd, path)
+        mode = mode_of(command, path)
         if mode is not None and stat.S_ISREG(mode):
-            if os.access(os.path.join(command.cwd, path), os.X_OK):
+            if os.access(place_of(command, path), os.X_OK):
                 return path
             refused = refused or path
     if refused is not None:
@@ -32,21 +32,47 @@ def find_program(command: Command) -> str:
 
 def checked(command: Command, path: str) -> str:
     """The path as it is, if a file that may be executed is there."""
-    mode = mode_of(command.cwd, path)
+    mode = mode_of(command, path)
     if mode is None:
         raise CommandNotFound(f"{path}: No such file or directory.", f"It was looked for from {command.cwd}.")
     if stat.S_ISDIR(mode):
         raise NotExecutable(f"{path}: Is a directory.", "Name the program to run.")
-    if not os.access(os.path.join(command.cwd, path), os.X_OK):
+    if not os.access(place_of(command, path), os.X_OK):
         raise not_executable(path)
     return path
 
 
-def mode_of(cwd: Path, path: str) -> int | None:
+def mode_of(command: Command, path: str) -> int | None:
     try:
-        return os.stat(os.path.join(cwd, path)).st_mode
+        return os.stat(place_of(command, path)).st_mode
     except (OSError, ValueError):
         return None
+
+
+def place_of(command: Command, path: str) -> str:
+    """Where a file that the command sees lies for us: what it is to see at another place is not there yet."""
+    place = os.path.join(command.cwd, path)
+    if not command.binds:
+        return place
+    sources = {bind.target: bind.source for bind in command.binds}
+    place = os.path.realpath(place)
+    top = next((one for one in at_and_above(place) if one in sources), None)
+    if top is None:
+        return place
+    ours = os.path.join(sources[top], place[len(top) :].lstrip("/")).rstrip("/")
+    for one in at_and_above(ours):
+        if one == sources[top]:
+            return ours
+        if one in sources:  # a stand-in, on which what is really there will be bound
+            return f"{sources[one]}{ours[len(one) :]}"
+    return ours
+
+
+def at_and_above(path: str) -> Iterator[str]:
+    """A path and the directories above it, the root last."""
+    yield path
+    while path != (path := os.path.dirname(path)):
+        yield path
 
 
 def not_executable(path: str) -> NotExecutable:
@@ -58,7 +84,7 @@ def hint_for(command: Command) -> str:
     name = command.argv[0]
     if any(character.isspace() for character in name):
         return "The whole command is one word; give it without the quotes around it."
-    if mode_of(command.cwd, name) is not None:
+    if mode_of(command, name) is not None:
         return f"Try: python {name}" if name.endswith(".py") else f"A file of that name is here. Try: ./{name}"
     return "Is it installed, and on the PATH of this environment?"
 

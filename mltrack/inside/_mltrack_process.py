@@ -57,6 +57,9 @@ def describe(process, modules):
         "started": started(),
         "program": program(),
         "forked": process.is_forked,
+        "rank": "" if process.rank is None else str(process.rank),
+        "host": os.uname()[1],
+        "error": uncaught(),
         "modules": modules,
         "facts": {} if process.is_forked else facts(),
         "variables": changed,
@@ -75,6 +78,11 @@ def program():
     spec = contents(sys.modules.get("__main__")).get("__spec__")
     name = getattr(spec, "name", None) or os.path.basename("".join(getattr(sys, "argv", [""])[:1]))
     return "" if started() == "code" else str(name)[:200]
+
+
+def uncaught():
+    """The name of the exception that is the end of this process; empty where there is none."""
+    return str(getattr(getattr(sys, "last_type", None), "__name__", ""))[:100]
 
 
 def contents(module):

@@ -20,6 +20,7 @@ _NAMES_KEPT = 10000
 _LOWEST = 100  # a descriptor's number that a program which closes and opens its own will hardly reach
 
 _names = {}  # name of a metric -> its JSON, with the comma and the colon
+_end = None  # of a line: names the rank, where this process is one of several; known with the first line
 _warned = set()
 _write = _os.write
 _clock = _time.time
@@ -102,6 +103,7 @@ def log(metrics, step=None):
     if _metrics.fd is None:
         return
     try:
+        end = _end or _find_end()
         if step is None:
             step = metrics.get("step")
         line = '{"t":%.6f' % _clock() if step is None else _with_step(step)
@@ -110,9 +112,28 @@ def log(metrics, step=None):
                 line += _names[name] + repr(value)
             else:
                 line += _pair(name, value)
-        _metrics.append((line + "}\n").encode())
+        _metrics.append((line + end).encode())
     except Exception as error:
         _warn("log", "metrics are not logged: %s" % error)
+
+
+def _find_end():
+    """How lines of this process end. Asked again after a fork: the child may have been given another rank."""
+    global _end
+    try:
+        import _mltrack_rank
+    except ImportError:
+        from mltrack.inside import _mltrack_rank  # logging from outside of `mltrack run`'s own path
+    if _end is None and hasattr(_os, "register_at_fork"):
+        _os.register_at_fork(after_in_child=_forget_end)
+    rank = _mltrack_rank.of(_os.environ)
+    _end = "}\n" if rank is None else ',"rank":%d}\n' % rank[0]
+    return _end
+
+
+def _forget_end():
+    global _end
+    _end = ""
 
 
 def log_metric(name, value, step=None):
@@ -137,12 +158,22 @@ def _pair(name, value):
     number = _number(name, value)
     if number is None:
         return ""
+    if name == "rank":
+        return _called_rank(number)
     text = _names.get(name)
     if text is None:
         text = "," + _json.dumps(str(name)) + ":"
         if len(_names) < _NAMES_KEPT:
             _names[name] = text
     return text + number
+
+
+def _called_rank(number):
+    """A whole `rank` in a line is that of the process: a metric of that name is told from it by its point."""
+    if _end != "}\n":
+        _warn("rank", "a metric cannot be called rank here: that is the number of the process")
+        return ""
+    return ',"rank":' + (number + ".0" if number.lstrip("-").isdigit() else number)
 
 
 def _number(name, value):

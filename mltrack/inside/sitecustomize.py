@@ -19,6 +19,7 @@ class _Process(object):
         self.known = ()  # what a forked child had from its parent, which tells of it
         self.is_forked = False
         self.mark = None
+        self.rank = None  # among the processes of one training; None for most
         self.variables = {name: os.environ.get(name) for name in _VARIABLES}
         self.is_helper = _is_helper(getattr(sys, "orig_argv", ()))
 
@@ -54,6 +55,8 @@ class _Process(object):
         try:
             if self.told != os.getpid() and not self.is_helper:
                 self.told = os.getpid()
+                if self.rank is None and _is_one_of_several():
+                    self.rank = _names_of(_RANK, self.loader, os.path.dirname(self.loader.path))["at_end"]()
                 names = {"__name__": _REPORT}
                 exec(self.loader.get_code(_REPORT), names)
                 names["tell"](self)
@@ -69,6 +72,18 @@ def _is_helper(words):
 
 
 _REPORT = "_mltrack_process"
+_RANK = "_mltrack_rank"
+_WATCH = "_mltrack_watch"
+_FILES = "_mltrack_files"
+_SEVERAL = (
+    "WORLD_SIZE",
+    "HOROVOD_SIZE",
+    "OMPI_COMM_WORLD_SIZE",
+    "PMI_SIZE",
+    "MV2_COMM_WORLD_SIZE",
+    "JAX_NUM_PROCESSES",
+    "SLURM_STEP_NUM_TASKS",
+)
 _MOST = 400000  # bytes of the directory itself: some ten thousand processes have told, and that is enough
 _VARIABLES = (
     "OMP_NUM_THREADS",
@@ -90,10 +105,72 @@ def _begin(loader, place):
     run = os.environ.get("MLTRACK_RUN_DIR")
     if run and sys.version_info >= (3, 6):
         process = _Process(os.path.join(run, "processes"), type(loader)(_REPORT, os.path.join(place, _REPORT + ".py")))
+        _begin_rank(process, run, loader, place)
         atexit.register(process.tell)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=process.after_fork)
         process.leave_mark()
+
+
+def _is_one_of_several():
+    return any(os.environ.get(name, "1") != "1" for name in _SEVERAL)
+
+
+def _begin_rank(process, run, loader, place):
+    """What is to be done at the start of one of several processes that are one training."""
+    if _is_one_of_several():
+        try:
+            process.rank = _names_of(_RANK, loader, place)["begin"](run)
+        except Exception:
+            pass
+
+
+def _begin_watch(loader, place):
+    """Tell of the files that the process opens and of what it asks of the network; see `_mltrack_watch.py`.
+
+    Where the preloaded library tells of the files, only URLs are left, and nobody asks for one without `http`: until
+    that is imported, the process bears no hook.
+    """
+    directory = os.environ.get("MLTRACK_OBSERVE")
+    if not directory or not hasattr(sys, "addaudithook"):
+        return
+    _tell_hook(directory)
+    if os.environ.get("MLTRACK_WATCHED", "").lstrip("0") != str(os.getpid()):
+        names = _names_of(_FILES, loader, place, _names_of(_WATCH, loader, place))
+        names["watch"](names["Files"](directory))
+        return
+
+    def begin():
+        names = _names_of(_WATCH, loader, place)
+        names["watch"](names["Watch"](directory))
+
+    if "http" in sys.modules:
+        begin()
+    else:
+        _at_import["http"] = begin
+
+
+_at_import = {}  # name of a module -> what is done before it is looked for
+
+
+def _tell_hook(directory):
+    """The line of the journal that says that this process has the hook."""
+    import time
+
+    path = os.path.join(directory, os.uname()[1].replace("/", "_") + ".log")
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        name = (sys.executable or "").replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+        os.write(fd, os.fsencode("h %d %d\t%s\n" % (os.getpid(), time.time_ns(), name)))
+    finally:
+        os.close(fd)
+
+
+def _names_of(name, loader, place, names=()):
+    """What a file beside this one defines. It is executed, not imported: the program finds no module of ours."""
+    names = dict(names, __name__=name)
+    exec(type(loader)(name, os.path.join(place, name + ".py")).get_code(name), names)
+    return names
 
 
 def _step_aside(place):
@@ -102,7 +179,16 @@ def _step_aside(place):
     if finder is None or not hasattr(finder, "find_spec"):
         return False
     find = finder.find_spec
-    finder.find_spec = lambda name, target=None: None if name == "sitecustomize" else find(name, target)
+
+    def find_spec(name, target=None):
+        if name in _at_import:
+            try:
+                _at_import.pop(name)()
+            except Exception:
+                pass
+        return None if name == "sitecustomize" else find(name, target)
+
+    finder.find_spec = find_spec
     del sys.modules["sitecustomize"]
     return True
 
@@ -121,10 +207,11 @@ def _run_old_ones(place):
 
 if __name__ == "sitecustomize":
     _place = os.path.dirname(__file__)
-    try:
-        _begin(__loader__, _place)
-    except Exception:
-        pass
+    for _start in (_begin_watch, _begin):
+        try:
+            _start(__loader__, _place)
+        except Exception:
+            pass
     if sys.version_info < (3,):
         _run_old_ones(_place)
     elif _step_aside(_place):

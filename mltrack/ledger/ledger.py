@@ -37,11 +37,8 @@ if TYPE_CHECKING:
     Sentences = list[str]
     Counts = tuple[int, int]
 
-KEEPING = (
-    *("schema", "id", "name", "experiment", "status", "command", "cwd", "created_at", "origin"),
-    *("code", "environment", "inputs", "artifacts", "series", "log"),
-)
-"""Fields of a record that say what it is, and which objects it needs."""
+NAMES_NO_OBJECT = frozenset(("params", "param_sources", "metrics", "recognised", "warnings", "preflight", "verdict"))
+"""Fields of a record that are not looked at for the objects that it needs; one that is new is."""
 
 
 class Ledger(RemoteMemory):
@@ -292,7 +289,7 @@ class Ledger(RemoteMemory):
         try:
             added = self.environment_events()
             for position, document in rows.every_record(self.db, after, skip):
-                run = from_dict(Run, {name: document[name] for name in KEEPING if name in document})
+                run = from_dict(Run, {name: value for name, value in document.items() if name not in NAMES_NO_OBJECT})
                 yield position, fold(run, added[run.id]) if run.id in added else run
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise tell(self.path, error) from error

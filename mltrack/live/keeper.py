@@ -11,12 +11,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mltrack.live.logwriter import LogWriter
 
+from mltrack.live.ranks import FAST, REST_MS, RankLogs
+
 BLOCK = 1 << 16
+DRAIN = 4 << 20
+"""Bytes that are read after the command's end; processes that it left behind may go on writing."""
 ATOMIC = 4096
 """What a pipe takes in one piece without blocking when poll() calls it writable (PIPE_BUF)."""
 
@@ -78,10 +82,14 @@ class Stream:
 class Pump:
     """Moves bytes of several streams, whichever is ready; no stream waits for another one's slow reader."""
 
-    def __init__(self, streams: Iterable[Stream], log: LogWriter, began: float) -> None:
-        """`began`: the monotonic time from which the log counts."""
+    def __init__(self, streams: Iterable[Stream], log: LogWriter, began: float, ranks: RankLogs | None = None) -> None:
+        """`began`: the monotonic time from which the log counts. `ranks`: what else is read and kept, not passed on."""
         self.streams = list(streams)
+        self.ranks_told: dict[str, Any] = {}
+        """Once the log is closed: how it went with the logs of ranks."""
         self._log: LogWriter | None = log
+        self._ranks = ranks
+        self._rests_until = 0.0
         self._began = began
 
     @property
@@ -104,7 +112,13 @@ class Pump:
         wanted = self._wanted()
         for fd, (_, is_source) in wanted.items():
             poll.register(fd, select.POLLIN if is_source else select.POLLOUT)
-        events = poll.poll(1000 if self._log is not None and self._log.is_waiting else None)
+        timeout = 1000 if self._is_waiting() else None
+        if self._ranks is not None and self._ranks.fd is not None:
+            if self._rests_until > self.now():
+                timeout = REST_MS
+            else:
+                poll.register(self._ranks.fd, select.POLLIN)
+        events = poll.poll(timeout)
         for fd, _ in events:
             if fd in wanted:
                 stream, is_source = wanted[fd]
@@ -112,6 +126,10 @@ class Pump:
                     self._read(stream)
                 else:
                     stream.pass_on()
+        if self._ranks is not None and self._rests_until <= self.now():
+            if 0 < self._ranks.read(self.now()) < FAST:
+                self._rests_until = self.now() + REST_MS / 1000
+            self._ranks.flush_idle(self.now())
         if self._log is not None:
             self._log.flush_idle(self.now())
         return {fd for fd, _ in events if fd in others}
@@ -129,6 +147,14 @@ class Pump:
         if self._log is not None:
             self._log.close(self.now())
             self._log = None
+        if self._ranks is not None:
+            self.ranks_told = self._ranks.close(self.now(), DRAIN)
+            self._ranks = None
+
+    def _is_waiting(self) -> bool:
+        """Is there an unfinished line that is to be recorded within the second?"""
+        logs = (self._log, self._ranks)
+        return any(log is not None and log.is_waiting for log in logs)
 
     def now(self) -> float:
         """Seconds since the start of the command."""

@@ -12,11 +12,16 @@ newline.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from mltrack.nouns import noun
 
 GAP = "x"
 """The stream of the record that stands for what is left out."""
+
+
+MOST = 1 << 22
+"""Bytes of a growing log that are read at once. No record is as long."""
 
 
 @noun
@@ -41,6 +46,21 @@ def read_log(data: Iterable[bytes] | bytes) -> Iterator[LogLine]:
     torn = parse(rest)
     if torn is not None:
         yield LogLine(torn.at_s, torn.stream, torn.data, False)
+
+
+def new_records(path: Path, offset: int) -> tuple[list[LogLine], int]:
+    """The next whole records of a growing log from `offset` (bytes) on, and the offset after them.
+
+    At most MOST bytes are read: ask again until there are none. A file that is not there has none.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            data = file.read(MOST)
+    except FileNotFoundError:
+        return [], offset
+    whole = data[: data.rfind(b"\n") + 1]
+    return list(read_log(whole)), offset + len(whole)
 
 
 def parse(line: bytes) -> LogLine | None:

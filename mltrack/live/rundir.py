@@ -3,6 +3,7 @@
     lock            flock: held by the supervisor and shared with the keeper, or by whoever folds a dead run
     start.json process.json beside.json outcome.json stop.json     facts, each whole or absent
     output.log metrics.jsonl params.jsonl artifacts/               what the command leaves, as it comes
+    observed/ samples.jsonl processes/                             what its processes did, used, and were
 
 Must not judge who is lost: `operations/reconcile.py` does, by the lock and by `live/process.py`.
 """
@@ -32,6 +33,8 @@ class RunDir:
         self.metrics = path / "metrics.jsonl"
         self.params = path / "params.jsonl"
         self.artifacts = path / "artifacts"
+        self.observed = path / "observed"
+        self.samples = path / "samples.jsonl"
         self.lock_fd: int | None = None
         """The descriptor that holds the lock; processes forked from this one share it."""
 

@@ -7,14 +7,17 @@ is known, so that a run whose supervisor is killed keeps it.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import MltrackError, StorageError
 from mltrack.operations.environment import keep_found, kind_of, lock_of, options_of, shown_options, user_cache
+from mltrack.operations.observing import watcher_of
 from mltrack.operations.request import Recording
 from mltrack.records import CodeState, Environment, Hardware, Input, Warning, to_dict
 from mltrack.snapshot.code import keep_code
@@ -22,6 +25,9 @@ from mltrack.snapshot.inputs import check_inputs, keep_inputs
 
 if TYPE_CHECKING:
     from mltrack.git.capture import Captured
+    from mltrack.operations.watcher import Ended, Watcher
+
+WATCHING = ("MLTRACK_OBSERVE", "MLTRACK_WATCHED", "LD_PRELOAD")
 
 
 class Beside:
@@ -39,10 +45,17 @@ class Beside:
         self.is_settled = True
         """False when the command itself may still change its environment, as `uv run` does."""
         self.warnings: list[Warning] = []
+        self.ended = Event()
+        """Set when the command has ended."""
+        self.watcher: Watcher | None = None
+        self.observed: Ended | None = None
+        self.found: list[Input] = []
+        """The inputs that nobody declared."""
 
     def work(self) -> None:
         """Gather everything; never raises: a fact that cannot be had becomes a warning of the run. What is looked at is
         the world's (metadata of a thousand authors, other programs' answers), so that any error may come of it."""
+        self.attempt("observation", self.begin_to_watch)
         for kind, gather in (
             ("environment", self.see_environment),
             ("hardware", self.see_hardware),
@@ -51,6 +64,7 @@ class Beside:
         ):
             self.attempt(kind, gather)
             self.save()
+        self.attempt("observation", self.watch)
 
     def attempt(self, kind: str, gather: Callable[[], None]) -> None:
         try:
@@ -61,11 +75,30 @@ class Beside:
             text = f"The {kind} could not be captured in full: {type(error).__name__}: {error}."
             self.warnings.append(Warning(f"{kind}-incomplete", self.recording.redactor.text(text)))
 
+    def begin_to_watch(self) -> None:
+        self.watcher = watcher_of(self.recording)
+        if self.watcher is not None:
+            self.watcher.begin()
+
+    def watch(self) -> None:
+        """Keep what the command reads, as it reads it, within what declared inputs have left of the limit."""
+        if self.watcher is not None:
+            declared = sum(item.size_bytes or 0 for item in self.inputs if item.kept)
+            self.watcher.follow(self.ended, self.recording.project.config.keep_limit - declared)
+
+    def see_observed(self) -> None:
+        """After the command ended: what each path was to it."""
+        if self.watcher is not None:
+            from mltrack.operations.observed import inputs_of
+
+            self.observed = self.watcher.conclude(time.time_ns())
+            self.found = inputs_of(self.observed, self.inputs)
+
     def see_environment(self) -> None:
         from mltrack.environments import Request, choose
 
         recording = self.recording
-        project, plan, variables = recording.project, recording.plan, recording.variables
+        project, plan, variables = recording.project, recording.plan, without_watching(recording.variables)
         options = options_of(project, plan.request)
         request = Request(
             plan.argv,
@@ -118,6 +151,7 @@ class Beside:
             self.attempt("code", self.keep_code)
         if self.inputs:
             self.inputs = check_inputs(self.inputs, self.recording.inputs, self.recording.project.stat_cache)
+        self.attempt("observation", self.see_observed)
 
     def save(self) -> None:
         """Keep the facts on the disk too, for the case that we are killed; they are lost to nobody if that is full."""
@@ -145,8 +179,14 @@ def known_lock(recording: Recording) -> bytes | None:
 def without_inside(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables with PYTHONPATH as the user has it: what a run puts in front of it are paths of this machine."""
     path = os.environ.get("PYTHONPATH")
-    users = {name: value for name, value in variables.items() if name != "PYTHONPATH"}
+    users = {name: value for name, value in without_watching(variables).items() if name != "PYTHONPATH"}
     return {**users, "PYTHONPATH": path} if path else users
+
+
+def without_watching(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables without those that make a process tell what it does, with LD_PRELOAD as the user has it."""
+    users = {name: value for name, value in variables.items() if name not in WATCHING}
+    return {**users, "LD_PRELOAD": os.environ["LD_PRELOAD"]} if os.environ.get("LD_PRELOAD") else users
 
 
 def git_dirs(captured: Captured) -> dict[str, Path]:

@@ -18,8 +18,9 @@ from mltrack.operations.contents import entries_of, items_of, no_such
 from mltrack.operations.fetch import ensure_here
 from mltrack.operations.find import find_run
 from mltrack.operations.objects import code_objects
+from mltrack.operations.outside import is_same
 from mltrack.operations.request import Tell, silent
-from mltrack.operations.workspace import is_settled, place_of
+from mltrack.operations.workspace import is_outside, is_settled, is_unknown, place_of
 from mltrack.store.checkout import Manner, Restoration
 from mltrack.store.disk import temporary_beside, writing
 from mltrack.store.manifest import ManifestEntry, check_paths
@@ -51,6 +52,8 @@ class CheckedOut:
     written: int
     left: int
     kept_aside: Path | None
+    not_laid_out: tuple[str, ...] = ()
+    """Inputs that do not lie in the project, or whose content is not known."""
 
 
 def checkout(project: Project, request: CheckoutRequest, manner: Manner, tell: Tell = silent) -> CheckedOut:
@@ -101,10 +104,17 @@ class _Checkout:
         self.start = f"{self.prefix}/" if self.prefix else ""
         self.root = inside(self.top, self.prefix) if self.prefix else self.top
         self.is_default = request.into is None
+        self.not_laid_out: list[str] = []
 
     def do(self, tell: Tell) -> CheckedOut:
         check_directory(self.top)
         items, searched = chosen(self.run, self.paths)
+        for item, path in items if self.paths else ():
+            if is_outside(item):
+                raise UsageError(
+                    f"{path} does not lie in the project, and is not written to its place.",
+                    f"Name a place for it: mltrack get {self.run.id} {path} -o PLACE",
+                )
         data = self.data(items, tell)
         if searched is None:
             return self.put(data, None)
@@ -131,15 +141,30 @@ class _Checkout:
 
     def entries(self, item: Item, path: str, tell: Tell) -> list[ManifestEntry]:
         """Of one item; none if it is in its place, and need not or cannot be restored."""
+        if is_outside(item) or is_unknown(item):
+            self.leave(item, tell)
+            return []
         place = place_of(self.root, item)
         listed: list[ManifestEntry] = []
-        if item.digest is not None and not os.path.isabs(item.path):
+        if item.digest is not None:
             try:
                 listed = entries_of(self.project, item, path)
                 ensure_here(self.project, sorted({entry.digest for entry in listed if entry.digest}), tell)
             except DataMissing:
                 pass  # told in its own words, unless the file is in its place
         return [] if is_settled(self.project, self.run, item, place) else listed
+
+    def leave(self, item: Item, tell: Tell) -> None:
+        """Say what is neither laid out nor in its place, and how it is had."""
+        if item.kind != "url" and is_same(self.project, item, item.path):
+            return
+        self.not_laid_out.append(item.path)
+        if item.digest is None:
+            tell(f"not laid out: {item.path}, whose content is not known")
+        elif not getattr(item, "kept", True):
+            tell(f"not laid out: {item.path}, which lies outside of the project and is not kept")
+        else:
+            tell(f"not laid out: {item.path}, which lies outside of the project: mltrack get {self.run.id} {item.path}")
 
     def stage(self, stage: Path) -> None:
         """The code, in a directory of its own."""
@@ -183,7 +208,7 @@ class _Checkout:
         if moving is not None:
             moving.run(plans[1], keeper)
         written, left = sum(len(plan.entries) for plan in plans), sum(plan.left for plan in plans)
-        return CheckedOut(self.run, self.top, written, left, keeper.place)
+        return CheckedOut(self.run, self.top, written, left, keeper.place, tuple(self.not_laid_out))
 
     def put_fresh(self, data: list[ManifestEntry], moving: Moving) -> CheckedOut:
         """Into a directory that is not there yet."""
@@ -195,7 +220,8 @@ class _Checkout:
             if self.is_default:
                 shutil.rmtree(self.top, ignore_errors=True)
             raise
-        return CheckedOut(self.run, self.top, done.written + len(moving.entries), done.left, done.kept_aside)
+        written = done.written + len(moving.entries)
+        return CheckedOut(self.run, self.top, written, done.left, done.kept_aside, tuple(self.not_laid_out))
 
 
 def without_same(data: Iterable[ManifestEntry], moving: Moving) -> list[ManifestEntry]:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.collect.artifacts import Written, gather, keep_artifacts, logged, without_overlap, written_files
-from mltrack.collect.metrics import points_in_files, points_in_output
+from mltrack.collect.metrics import points_in_files
 from mltrack.nouns import noun
-from mltrack.operations.outputs import below_root, is_cache, stat_declared
-from mltrack.operations.request import Recording
+from mltrack.observe.names import is_cache
+from mltrack.operations.outputs import below_root, stands_for, stat_declared
+from mltrack.operations.request import Place, Recording
+from mltrack.operations.series import points_of_output
 from mltrack.records import Artifact, Log, Warning
-from mltrack.snapshot.inputs import expand, name_below
 
 if TYPE_CHECKING:
+    from mltrack.collect.frameworks import Found
     from mltrack.executors import Outcome
     from mltrack.formats.metrics import Point
     from mltrack.live.rundir import RunDir
+    from mltrack.operations.watcher import Ended
     from mltrack.project import Project
 
 BLOCK = 1 << 20
@@ -31,23 +34,44 @@ class Collected:
     """What a run left behind."""
 
     artifacts: list[Artifact] = field(default_factory=list)
-    points: list[Point] = field(default_factory=list)
+    points: Iterable[Point] = ()
+    """Read as they are asked for: there may be a million."""
     params: dict[str, Any] = field(default_factory=dict)
+    found: Found | None = None
+    """What frameworks wrote."""
     log: Log | None = None
     warnings: list[Warning] = field(default_factory=list)
 
 
-def collect(recording: Recording, outcome: Outcome) -> Collected:
-    """Everything that a finished command left behind, its bytes in the store."""
+def collect(recording: Recording, outcome: Outcome, observed: Ended | None = None) -> Collected:
+    """Everything that a finished command left behind, its bytes in the store. `observed`: what each path was to it."""
     project, rundir = recording.project, recording.rundir
     collected = collect_journals(project, rundir, outcome.log_truncated)
-    collect_files(recording, outcome.started_at, collected)
-    patterns = project.config.metrics_stdout
-    if patterns and rundir.output.exists():
-        collected.points += points_in_output(timed_lines(rundir, outcome.started_at), patterns)
+    collect_files(recording, outcome.started_at, collected, observed)
+    printed = points_of_output(rundir, recording.plan.declared.stdout, outcome.started_at)
+    collected.points = chain(collected.points, printed)
+    collect_frameworks(recording, collected)
     if outcome.log_error:
         collected.warnings.append(Warning("log-incomplete", f"The output log stopped: {outcome.log_error}."))
     return collected
+
+
+def collect_frameworks(recording: Recording, collected: Collected) -> None:
+    """Params and metrics in the files of frameworks, among all that the run wrote."""
+    from mltrack.operations.frameworks import framework_facts
+
+    place = recording.plan.place
+    collected.found = framework_facts(
+        recording.project.config,
+        recording.opening,
+        collected.artifacts,
+        lambda path: place.lies_at(path) if os.path.isabs(path) else place.root / path,
+    )
+    if collected.found is not None:
+        from mltrack.collect.frameworks import unless_known
+
+        collected.points = unless_known(collected.points, collected.found.points)
+        collected.warnings += collected.found.warnings
 
 
 def collect_journals(project: Project, rundir: RunDir, log_truncated: bool = False) -> Collected:
@@ -56,7 +80,7 @@ def collect_journals(project: Project, rundir: RunDir, log_truncated: bool = Fal
     if rundir.metrics.exists() and rundir.metrics.stat().st_size:
         from mltrack.formats.metrics import read_journal
 
-        collected.points = list(read_journal(rundir.metrics))
+        collected.points = read_journal(rundir.metrics)
     if rundir.params.exists() and rundir.params.stat().st_size:
         from mltrack.formats.metrics import read_params_journal
 
@@ -75,30 +99,28 @@ def keep_log(project: Project, rundir: RunDir) -> tuple[str, int]:
         return project.store.put_stream(chain([first], iter(lambda: file.read(BLOCK), b"")))
 
 
-def timed_lines(rundir: RunDir, started_at: float) -> list[tuple[float, str]]:
-    """The output as pairs of unix seconds and text."""
-    from mltrack.live.outputlog import read_log
-
-    with open(rundir.output, "rb") as file:
-        return [(started_at + line.at_s, line.data.decode(errors="replace")) for line in read_log(file)]
-
-
-def collect_files(recording: Recording, started_at: float, collected: Collected) -> None:
-    """Artifacts and metrics files that the run wrote, by comparing the files now with those before."""
-    from mltrack.git.changes import list_files
+def collect_files(recording: Recording, started_at: float, collected: Collected, observed: Ended | None) -> None:
+    """Artifacts and metrics files that the run wrote: what it was seen to write, and what else changed meanwhile."""
+    from mltrack.git.changes import list_files, list_ignored_changed
+    from mltrack.operations.observed_artifacts import within_limit, written_by
 
     project, plan, before = recording.project, recording.plan, recording.before
     root, declared = plan.place.root, plan.declared
     after = below_root(list_files(plan.place.repository), recording.captured.code.prefix)
-    after.update(stat_declared(root, (*declared.outputs, *declared.metrics)))
-    written = [path for path in written_files(before, after) if not is_cache(path)]
-    outputs, unmet = declared_outputs(root, declared.outputs, Files(frozenset(written), before, after, plan.in_parts))
-    everything = without_overlap([*outputs, *gather(root, written, before), *logged(recording.rundir.artifacts)])
+    after.update(stat_declared(plan.place, (*declared.outputs, *declared.metrics)))
+    ignored = list_ignored_changed(plan.place.repository, int(started_at * 1e9))
+    changed = {*written_files(before, after), *below_root(dict.fromkeys(ignored), recording.captured.code.prefix)}
+    written = sorted(path for path in changed if not is_cache(path))
+    made = Files(frozenset(written), before, after, plan.in_parts)
+    outputs, unmet = declared_outputs(plan.place, declared.outputs, made)
+    found, mixed = written_by(observed, written, before) if observed else (gather(root, written, before), [])
+    everything = without_overlap([*outputs, *found, *logged(recording.rundir.artifacts)])
+    everything, over = within_limit(everything, project.config.artifact_limit)
     collected.artifacts, problems = keep_artifacts(everything, project.store, project.stat_cache, project.progress)
-    files, unwritten = metrics_files(root, declared.metrics, set(written))
+    files, unwritten = metrics_files(plan.place, declared.metrics, set(written))
     points, broken = points_in_files(files)
-    collected.points += points
-    collected.warnings += [*unmet, *problems, *unwritten, *broken, *ignored_outputs(recording, started_at, everything)]
+    collected.points = chain(collected.points, points)
+    collected.warnings += [*unmet, *mixed, *over, *problems, *unwritten, *broken]
 
 
 @noun
@@ -111,21 +133,26 @@ class Files:
     in_parts: frozenset[str] = frozenset()
 
 
-def declared_outputs(root: Path, patterns: tuple[str, ...], files: Files) -> tuple[list[Written], list[Warning]]:
+def declared_outputs(place: Place, patterns: tuple[str, ...], files: Files) -> tuple[list[Written], list[Warning]]:
     """The declared outputs that this run wrote; one that is missing, or only from before, is a warning."""
     found: list[Written] = []
     warnings: list[Warning] = []
     for pattern in patterns:
-        names = [name_below(root, place) for place in expand(pattern, root) if os.path.lexists(place)]
-        if not names:
+        there = [(name, here) for name, here in stands_for(place, pattern) if os.path.lexists(here)]
+        if not there:
             warnings.append(Warning("output-missing", f"The declared output {pattern} was not made."))
             continue
-        made = [item for name in names for item in written_of(root, name, files)]
+        made = [lying(item, name, here) for name, here in there for item in written_of(place.root, name, files)]
         if not made:
             text = f"The declared output {pattern} is from before; this run did not write it."
             warnings.append(Warning("output-not-written", text))
         found += made
     return found, warnings
+
+
+def lying(item: Written, name: str, here: Path) -> Written:
+    """What was written of a declared path, where that lies."""
+    return replace(item, place=Path(here, item.path[len(name) :].lstrip("/")))
 
 
 def written_of(root: Path, name: str, files: Files) -> list[Written]:
@@ -143,14 +170,14 @@ def written_of(root: Path, name: str, files: Files) -> list[Written]:
 
 
 def metrics_files(
-    root: Path, patterns: tuple[str, ...], written: set[bytes]
+    place: Place, patterns: tuple[str, ...], written: set[bytes]
 ) -> tuple[list[tuple[str, Path]], list[Warning]]:
     """The declared metrics files that this run wrote: a stale one must not pass for a result."""
     found: list[tuple[str, Path]] = []
     warnings: list[Warning] = []
     for pattern in patterns:
-        places = {name_below(root, place): place for place in expand(pattern, root) if place.is_file()}
-        made = [(name, place) for name, place in places.items() if os.fsencode(name) in written]
+        places = {name: here for name, here in stands_for(place, pattern) if here.is_file()}
+        made = [(name, here) for name, here in places.items() if os.fsencode(name) in written]
         if not places:
             warnings.append(Warning("metrics-missing", f"The metrics file {pattern} was not made."))
         elif not made:
@@ -158,22 +185,3 @@ def metrics_files(
             warnings.append(Warning("metrics-not-written", text))
         found += made
     return found, warnings
-
-
-def ignored_outputs(recording: Recording, started_at: float, kept: list[Written]) -> list[Warning]:
-    """Files that git ignores and the run wrote: not kept unless declared, so they are named."""
-    from mltrack.git.changes import list_ignored_changed
-
-    place = recording.plan.place
-    changed = list_ignored_changed(place.repository, int(started_at * 1e9))
-    names = [os.fsdecode(path) for path in below_root(dict.fromkeys(changed), recording.captured.code.prefix)]
-    known = [item.path for item in kept]
-    missed = [name for name in names if not any(name == path or name.startswith(f"{path}/") for path in known)]
-    if not missed:
-        return []
-    shown = ", ".join(missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")
-    return [
-        Warning(
-            "ignored-outputs", f"Files that git ignores were written and not kept: {shown}. Declare them with --output."
-        )
-    ]

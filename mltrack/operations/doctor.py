@@ -51,6 +51,27 @@ def tools() -> Iterator[Finding]:
             "failure", "uv is not there.", "Install it (pip install uv): reproduce builds environments with it."
         )
 
+    yield watching()
+
+
+def watching() -> Finding:
+    """Is the preloaded library there, and if not, what is missed?"""
+    from mltrack.observe import library
+
+    if sys.platform != "linux":
+        return Finding("ok", "runs are watched by Python's audit events: what other programs read is not seen.")
+    found = library.find()
+    if found is None:
+        return Finding(
+            "warning",
+            "The library that watches programs is not built: of what is not Python, inputs and outputs are not seen.",
+            "Install a C compiler (apt install gcc libc6-dev) and install mltrack once more.",
+        )
+    reason = library.usable(sys.executable, found)
+    if reason is not None:
+        return Finding("warning", f"Programs here are watched by Python's audit events only: {reason}.")
+    return Finding("ok", "programs are watched by the preloaded library")
+
 
 def place(start: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(start).free

@@ -33,6 +33,8 @@ class Which:
     ref: str | None = None
     python: str | None = None
     """For now: the program that a run would start, instead of the `python` on the PATH."""
+    asked: RunRequest | None = None
+    """For now: the run that would be started, instead of one of `python`."""
 
 
 @noun
@@ -147,7 +149,7 @@ def capture_now(project: Project, which: Which, tell: Tell) -> Found:
     from mltrack.operations.environment import kind_of, options_of, shown_options, user_cache
     from mltrack.redact import Redactor
 
-    asked = RunRequest((which.python or COMMAND,), which.start)
+    asked = which.asked or RunRequest((which.python or COMMAND,), which.start)
     kind, options = kind_of(project, asked), options_of(project, asked)
     request = Request(
         asked.command,
@@ -160,7 +162,7 @@ def capture_now(project: Project, which: Which, tell: Tell) -> Found:
         tell=tell,
     )
     chosen = choose(request, kind)
-    if kind == "auto" and chosen.NAME == "system":
+    if kind == "auto" and chosen.NAME == "system" and which.asked is None:
         raise NotFound(
             f"{which.python or 'python'} is no Python here." if which.python else "There is no `python` on the PATH.",
             "Activate the environment that is meant, name its interpreter (--python .venv/bin/python), or name a run.",

@@ -68,10 +68,13 @@ def enter(project: Project, plan: Plan, run_dir: Path, own: Mapping[str, str], t
         options_of(project, plan.request),
         tell=tell,
     )
+    binds = {bind.target: Path(bind.source) for bind in plan.place.binds}
     reads = tuple(
-        Path(pattern) for pattern in plan.declared.inputs if os.path.isabs(pattern) and Path(pattern).exists()
+        Path(pattern)
+        for pattern in plan.declared.inputs
+        if os.path.isabs(pattern) and Path(pattern).exists() and pattern not in binds
     )
-    return environments.start(environments.get(kind), environments.StartRequest(request, run_dir, own, reads))
+    return environments.start(environments.get(kind), environments.StartRequest(request, run_dir, own, reads, binds))
 
 
 def keep_found(project: Project, found: Found) -> Environment:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mltrack.digest import plain
 from mltrack.errors import Ambiguous, NotFound
 from mltrack.operations.reconcile import reconcile
+from mltrack.operations.series import with_metrics
 from mltrack.records import to_dict
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ def find_run(project: Project, ref: str) -> Run:
         if len(hidden) != 1 or isinstance(error, Ambiguous):
             raise
         raise NotFound(f"The run {hidden[0]} is hidden.", f"Bring it back: mltrack restore {hidden[0]}") from error
-    return next((run for run in live if run.id == run_id), None) or project.ledger.get(run_id)
+    found = next((run for run in live if run.id == run_id), None)
+    return with_metrics(project, found) if found is not None else project.ledger.get(run_id)
 
 
 def list_runs(project: Project, query: RunQuery) -> list[Run]:
     """The runs that fit, live ones first when the order is by time."""
-    live = [run for run in reconcile(project) if fits(run, query)]
+    live = [with_metrics(project, run) for run in reconcile(project) if fits(run, query)]
     found = project.ledger.list(query)
     runs = [*live, *found] if query.sort in ("", "-created_at") else [*found, *live]
     runs = [replace(run, environment=replace(run.environment, packages={})) for run in runs] if live else runs
@@ -40,7 +42,7 @@ def list_runs(project: Project, query: RunQuery) -> list[Run]:
 
 def list_documents(project: Project, query: RunQuery) -> list[dict[str, Any]]:
     """The same as the machine interface's JSON values, which for many runs is several times faster."""
-    live = [plain(to_dict(run)) for run in reconcile(project) if fits(run, query)]
+    live = [plain(to_dict(with_metrics(project, run))) for run in reconcile(project) if fits(run, query)]
     for document in live:
         del document["environment"]["packages"]
     found = project.ledger.documents(query)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mltrack.operations.beside import Beside, git_dirs, without_inside
 from mltrack.operations.collect import Collected, collect
+from mltrack.operations.foresight import with_preflight
 from mltrack.operations.outputs import remember
+from mltrack.operations.ranks import with_ranks
 from mltrack.operations.request import Recording
 from mltrack.operations.seal import seal
+from mltrack.operations.series import keep_points
 from mltrack.operations.told import with_told
 from mltrack.records import Resources, Run, Warning
 from mltrack.snapshot.code import drop_refs
@@ -19,25 +22,33 @@ from mltrack.snapshot.fingerprint import Basis, fingerprint
 
 if TYPE_CHECKING:
     from mltrack.executors import Outcome
-    from mltrack.formats.metrics import Point
-    from mltrack.project import Project
 
 
 def finish(recording: Recording, beside: Beside, outcome: Outcome) -> Run:
     """Seal the record of a run whose command has ended, and remove its run directory."""
+    from mltrack.operations.sampling import keep_samples
+
     project = recording.project
     beside.look_again()
-    collected = collect(recording, outcome)
+    collected = collect(recording, outcome, beside.observed)
     run = assemble(recording, beside, collected)
+    if beside.observed is not None:
+        run = with_observation(run, beside, outcome.exit_code == 0)
+    run = with_ranks(project.store, run, recording.rundir, recording.redactor)
     run = replace(
         run,
         **outcome_fields(outcome, recording.rundir.read("usage") or {}),
         fingerprint=fingerprint(basis_of(recording, run), project.key),
     )
+    run = replace(run, resources=keep_samples(run.resources, recording.rundir, project.store, run.hardware.gpus))
+    run = with_preflight(project, run, recording)
     sealed = seal(project, run, recording.rundir)
     if beside.code.packs:  # the store is the keeper now
         drop_refs(beside.code, git_dirs(recording.captured))
-    created = [item.path for item in run.artifacts if os.fsencode(item.path) not in recording.before]
+    read = {item.path for item in run.inputs}
+    created = [
+        item.path for item in run.artifacts if os.fsencode(item.path) not in recording.before and item.path not in read
+    ]
     if created and not recording.plan.place.is_copy:
         remember(project, created)
     return sealed
@@ -53,22 +64,28 @@ def basis_of(recording: Recording, run: Run) -> Basis:
 
 def assemble(recording: Recording, beside: Beside, collected: Collected) -> Run:
     """The opening record with all that was learned since."""
-    from mltrack.formats.series import summarise
-
     opening = recording.opening
     environment, told = with_told(beside.environment, beside.tops, recording.rundir.path, recording.redactor)
+    metrics, series = keep_points(recording.project.store, collected.points)
     logged = recording.redactor.params(collected.params)
+    found = collected.found
+    wrote = recording.redactor.params(found.params) if found else {}
     return replace(
         opening,
         code=beside.code,
         environment=environment,
         hardware=beside.hardware,
-        inputs=tuple(beside.inputs),
-        params={**opening.params, **logged},
-        param_sources={**opening.param_sources, **dict.fromkeys(logged, "logged")},
+        inputs=(*beside.inputs, *beside.found),
+        params={**wrote, **opening.params, **logged},
+        param_sources={
+            **(found.sources if found else {}),
+            **opening.param_sources,
+            **dict.fromkeys(logged, "logged"),
+        },
+        recognised=found.files if found else {},
         artifacts=tuple(collected.artifacts),
-        metrics=summarise(collected.points),
-        series=keep_series(recording.project, collected.points),
+        metrics=metrics,
+        series=series,
         log=collected.log,
         warnings=(
             *opening.warnings,
@@ -84,9 +101,24 @@ def assemble(recording: Recording, beside: Beside, collected: Collected) -> Run:
 def changed_inputs(beside: Beside) -> list[Warning]:
     return [
         Warning("input-changed", f"The input {item.path} changed while the run used it.")
-        for item in beside.inputs
+        for item in (*beside.inputs, *beside.found)
         if item.changed_during_run
     ]
+
+
+def with_observation(run: Run, beside: Beside, is_success: bool) -> Run:
+    """The run with how it was watched, the listing of paths in the store, and what is to be said of both."""
+    from mltrack.operations.observed import directories_of, observation_of, warnings_of
+
+    assert beside.observed is not None
+    directories = dict.fromkeys((*run.declared.get("directories", ()), *directories_of(beside.observed)))
+    told = warnings_of(beside.observed, beside.inputs, beside.found, is_success)
+    return replace(
+        run,
+        observation=observation_of(beside.observed, run.artifacts),
+        declared={**run.declared, "directories": tuple(directories)},
+        warnings=(*run.warnings, *told),
+    )
 
 
 def outcome_fields(outcome: Outcome, used: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,12 +144,3 @@ def resources_of(memory: int | None, cpu: float | None, used: Mapping[str, Any])
     return Resources(
         peak if isinstance(peak, int) else None, float(seconds) if isinstance(seconds, (int, float)) else None
     )
-
-
-def keep_series(project: Project, points: Sequence[Point]) -> str | None:
-    """Store the metric points; their digest, or None when there are none."""
-    if not points:
-        return None
-    from mltrack.formats.series import encode_series
-
-    return project.store.put_bytes(encode_series(points))

@@ -14,14 +14,18 @@ TEMPLATE = """\
 # Settings of mltrack for this project. All of them may be left out; commit this file.
 #
 # inputs: [data/]                            # files, directories, globs that every run reads
+# inputs.whole_directories: true             # of a directory of which many files are read, keep the others too
 # outputs: [models/*.pt]                     # what it writes, also where git ignores it
 # params: [params.yaml, "conf/train.toml:optimizer,seed"]
 # metrics: [metrics.json, {stdout: "{name}: {value}"}]
+# frameworks: [hydra, results]               # whose files tell params and metrics undeclared; off for none
 # environment: {kind: auto}                  # or python, conda, docker, r, julia, system
 # environment: {lock: true, options: {}}     # ask package indexes for hashes; options of a plug-in's kind
 # environment: {wheels: true, images: true}  # every push carries them, as push --wheels --images does
 # environment: {image: "python:3.11", mounts: ["/data:/data:ro"], env: {OMP_NUM_THREADS: 4}, gpus: all, shm: 8GiB}
 # environment: {build: ./Dockerfile, at: /code, user: caller, network: none}     # in a container that is built
+# observe: {include: [~/.cache/mine], exclude: [scratch/]}  # paths that are data, or none, whatever the rules say
+# observe: {sources: [library, hook], artifact_limit: 20GiB}     # what watches a run (off: nothing)
 # data: {keep_limit: 2GiB}                   # inputs above it: only their digests
 # code: {untracked_limit: 10MiB, untracked_total: 100MiB}
 # log: {limit: 64MiB}                        # the output that is kept of one run

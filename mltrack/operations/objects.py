@@ -23,8 +23,13 @@ def named_objects(run: Run) -> list[tuple[str, str]]:
     found += [(f"artifact {artifact.path}", artifact.digest) for artifact in run.artifacts]
     if run.series:
         found.append(("metric series", run.series))
+    if run.resources.series:
+        found.append(("resource series", run.resources.series))
+    if run.observation and run.observation.paths:
+        found.append(("observed paths", run.observation.paths))
     if run.log:
         found.append(("output log", run.log.digest))
+    found += [(f"output log of rank {item.rank}", item.log.digest) for item in run.ranks if item.log]
     return found
 
 
@@ -52,7 +57,7 @@ def raw_manifests(code: CodeState) -> Iterator[str]:
         yield from raw_manifests(nested.code)
 
 
-KINDS = ("code", "environment", "input", "artifact", "metric series", "output log")
+KINDS = ("code", "environment", "input", "artifact", "metric series", "resource series", "observed paths", "output log")
 
 
 def kind_of(name: str) -> str:

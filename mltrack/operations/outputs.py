@@ -12,27 +12,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mltrack.operations.request import Declared
+from mltrack.observe.names import CODE_SUFFIXES, is_cache
+from mltrack.operations.request import Declared, Place
 
 if TYPE_CHECKING:
     from mltrack.project import Project
-
-CODE_SUFFIXES = {
-    ".py", ".pyx", ".ipynb", ".r", ".rmd", ".jl", ".sh", ".bash", ".c", ".cc", ".cpp", ".cu", ".h", ".hpp", ".rs",
-    ".go", ".java", ".scala", ".lua", ".m", ".sql", ".awk", ".pl", ".toml", ".cfg", ".ini", ".mk",
-}  # fmt: skip
-"""What a person writes: such a file stays code even if a run wrote it once (an edit while it trained, say)."""
-
-CACHES = {
-    "__pycache__",
-    ".ipynb_checkpoints",
-    ".pytest_cache",
-    ".mypy_cache",
-    ".ruff_cache",
-    ".hypothesis",
-    ".DS_Store",
-}
-"""What tools leave behind for themselves: neither code nor a result, whether git ignores it or not."""
 
 CACHE = "artifact-paths"
 
@@ -54,16 +38,17 @@ def output_rule(project: Project, declared: Declared, prefix: str) -> Callable[[
         name = os.fsdecode(path[len(start) :])
         if matches(name, patterns):
             return True
-        is_data = name in earlier or matches(name, declared.inputs)
+        is_data = is_in(name, earlier) or matches(name, declared.inputs)
         return is_data and Path(name).suffix.lower() not in CODE_SUFFIXES
 
     return is_output
 
 
-def is_cache(path: bytes) -> bool:
-    """Does a path lie in a tool's cache, or is it Python's bytecode?"""
-    parts = os.fsdecode(path).split("/")
-    return parts[-1].endswith((".pyc", ".pyo")) or not CACHES.isdisjoint(parts)
+def is_in(name: str, paths: set[str]) -> bool:
+    """Is a relative path one of these, or below one?"""
+    while name and name not in paths:
+        name = name.rpartition("/")[0]
+    return bool(name)
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
@@ -105,17 +90,34 @@ def below_root(files: Mapping[bytes, Any], prefix: str) -> dict[bytes, Any]:
     return {path[len(start) :]: key for path, key in files.items() if path.startswith(start)}
 
 
-def stat_declared(root: Path, patterns: Iterable[str]) -> dict[bytes, Any]:
-    """Stat fields of all files that the declared patterns stand for now: relative path -> fields."""
-    from mltrack.snapshot.inputs import expand, name_below
+def stat_declared(place: Place, patterns: Iterable[str]) -> dict[bytes, Any]:
+    """Stat fields of all files that the declared patterns stand for now: path in the record -> fields."""
     from mltrack.store.keep import stat_files
 
     found: dict[bytes, Any] = {}
     for pattern in patterns:
-        for place in expand(pattern, root):
-            if not os.path.lexists(place):
+        for text, here in stands_for(place, pattern):
+            if not os.path.lexists(here):
                 continue
-            name = os.fsencode(name_below(root, place))
-            for below, key in stat_files(place).items():
+            name = os.fsencode(text)
+            for below, key in stat_files(here).items():
                 found[name + b"/" + below if below else name] = key
     return found
+
+
+def stands_for(place: Place, pattern: str) -> list[tuple[str, Path]]:
+    """What a declared path or glob stands for: the record's path of each, and where it lies for us.
+
+    What lies outside of a reproduction's workspace is where only the command sees it; `~` may be another home by now.
+    """
+    from mltrack.snapshot.inputs import expand, name_below
+
+    top = os.path.expanduser(pattern)
+    if not os.path.isabs(top) or not (place.outside or place.names):
+        return [(name_below(place.root, here), here) for here in expand(pattern, place.root)]
+    found: dict[Path, str] = {}
+    for now, then in (("", ""), *place.names.items()):
+        if top == then or top.startswith(f"{then}/"):
+            for here in expand(str(place.lies_at(now + top[len(then) :])), place.root):
+                found.setdefault(here, place.named(place.seen_as(here)))
+    return [(name, here) for here, name in found.items()]

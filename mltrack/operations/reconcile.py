@@ -10,12 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mltrack.operations.foresight import with_preflight
 from mltrack.operations.objects import named_objects
+from mltrack.operations.ranks import ranks_so_far, with_ranks
 from mltrack.operations.seal import seal
 from mltrack.records import CodeState, Environment, Hardware, Input, Log, Run, Warning, from_dict
+from mltrack.redact import Redactor
 from mltrack.snapshot.code import drop_refs, keep_code, nested_git_dirs
 
 if TYPE_CHECKING:
@@ -82,10 +86,7 @@ def life_of(rundir: RunDir) -> str:
 
 
 def running_view(start: Mapping[str, Any], rundir: RunDir, state: str) -> Run:
-    """A live run as its directory tells it, metrics so far included."""
-    from mltrack.formats.metrics import read_journal
-    from mltrack.formats.series import summarise
-
+    """A live run as its directory tells it, but for its metrics: `series.with_metrics` adds them."""
     run = with_beside(from_dict(Run, start["run"]), rundir)
     process = rundir.read("process") or {}
     notes = [
@@ -93,11 +94,10 @@ def running_view(start: Mapping[str, Any], rundir: RunDir, state: str) -> Run:
             "not-from-here", "It runs on another machine or in another container; its end cannot be told from here."
         )
     ]
-    metrics = summarise(read_journal(rundir.metrics)) if rundir.metrics.exists() else {}
     return replace(
         run,
         started_at=started_at(process),
-        metrics=metrics,
+        ranks=ranks_so_far(rundir),
         origin={**run.origin, "process": process},
         warnings=run.warnings + (tuple(notes) if state == UNKNOWN else ()),
     )
@@ -126,6 +126,8 @@ def with_beside(run: Run, rundir: RunDir) -> Run:
 
 def fold(project: Project, rundir: RunDir) -> None:
     """Seal what a dead run left in its directory. Idempotent; the caller holds the directory's lock."""
+    from mltrack.operations.sampling import keep_samples
+
     start = rundir.read("start")
     if start is None or rundir.read("process") is None:
         if rundir.path.exists():
@@ -136,9 +138,13 @@ def fold(project: Project, rundir: RunDir) -> None:
         run = with_beside(opening, rundir)
         run = with_code(project, run, start)
         run = with_journals(project, run, rundir)
+        run = observed_late(project, run, rundir)
+        run = with_ranks(project.store, run, rundir, Redactor(os.environ))
         directories = code_directories(project, run, start)
         run = without_lost(project, run)
-        seal(project, with_outcome(run, rundir), rundir)
+        run = with_outcome(run, rundir)
+        run = replace(run, resources=keep_samples(run.resources, rundir, project.store, run.hardware.gpus))
+        seal(project, with_preflight(project, run), rundir)
         if run.code.packs:
             drop_refs(run.code, directories)
     else:
@@ -190,21 +196,34 @@ def code_directories(project: Project, run: Run, start: Mapping[str, Any]) -> di
 
 def with_journals(project: Project, run: Run, rundir: RunDir) -> Run:
     from mltrack.collect.artifacts import keep_artifacts, logged
-    from mltrack.formats.series import summarise
     from mltrack.operations.collect import collect_journals
-    from mltrack.operations.finish import keep_series
+    from mltrack.operations.series import keep_points, points_of_output
 
     collected = collect_journals(project, rundir)
+    began = float((rundir.read("process") or {}).get("started_at") or 0.0)
+    printed = points_of_output(rundir, run.declared.get("stdout", ()), began)
+    metrics, series = keep_points(project.store, chain(collected.points, printed))
     artifacts, warnings = keep_artifacts(logged(rundir.artifacts), project.store, project.stat_cache)
     return replace(
         run,
         params={**run.params, **collected.params},
-        metrics=summarise(collected.points),
-        series=keep_series(project, collected.points),
+        metrics=metrics,
+        series=series,
         log=collected.log,
         artifacts=tuple(artifacts),
         warnings=(*run.warnings, *warnings),
     )
+
+
+def observed_late(project: Project, run: Run, rundir: RunDir) -> Run:
+    """The run with what its processes told of the files that they read and wrote."""
+    from mltrack.operations.late import with_observed
+
+    try:
+        return with_observed(project, run, rundir)
+    except Exception as error:  # what stands there was written by others, and a run must be folded all the same
+        text = Redactor(os.environ).text(f"What it read and wrote could not be told: {type(error).__name__}: {error}.")
+        return replace(run, warnings=(*run.warnings, Warning("observation-incomplete", text)))
 
 
 def with_outcome(run: Run, rundir: RunDir) -> Run:
@@ -214,13 +233,16 @@ def with_outcome(run: Run, rundir: RunDir) -> Run:
 
     outcome, process, used = rundir.read("outcome"), rundir.read("process") or {}, rundir.read("usage") or {}
     if outcome is None:
-        last = max((path.stat().st_mtime for path in (rundir.output, rundir.metrics) if path.exists()), default=None)
+        last = max(
+            (path.stat().st_mtime for path in (rundir.output, rundir.metrics, rundir.samples) if path.exists()),
+            default=None,
+        )
         gone = Warning("lost", "mltrack was killed while it watched this run; how the command ended is not known.")
         finished = timestamp(last) if last is not None else None
         return replace(
             run, status="lost", started_at=started_at(process), finished_at=finished, warnings=(*run.warnings, gone)
         )
-    late = Warning("folded-late", "mltrack was killed before it collected the artifacts; those in files are not kept.")
+    late = Warning("folded-late", "mltrack was killed before it collected the artifacts: only those seen are kept.")
     return replace(
         run,
         status=outcome["status"],

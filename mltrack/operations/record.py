@@ -19,7 +19,9 @@ from mltrack.errors import MltrackError, NotSealed, StartError, StorageError
 from mltrack.operations.beside import Beside
 from mltrack.operations.environment import enter
 from mltrack.operations.finish import finish
-from mltrack.operations.request import Plan, Recording, Tell
+from mltrack.operations.foresight import foreseen, tell_foreseen
+from mltrack.operations.observing import variables as watching
+from mltrack.operations.request import Place, Plan, Recording, Tell
 from mltrack.operations.run_params import params_of
 from mltrack.records import SCHEMA, Run, Warning, new_id, to_dict
 from mltrack.redact import Redactor
@@ -27,7 +29,9 @@ from mltrack.snapshot.inputs import FoundInput, find_inputs
 from mltrack.version import VERSION
 
 if TYPE_CHECKING:
-    from mltrack.executors import Outcome
+    from collections.abc import Callable
+
+    from mltrack.executors import Command, Outcome
     from mltrack.git.capture import Captured
     from mltrack.live.rundir import RunDir
     from mltrack.project import Project
@@ -88,14 +92,24 @@ def prepare(project: Project, plan: Plan, rundir: RunDir, tell: Tell) -> Recordi
     captured = capture(project, plan)
     inputs = find_declared(project, plan, rundir)
     warn_left_out(captured, plan.request.strict, tell)
-    opening = open_record(plan, captured, redactor, rundir.id)
+    opening = open_record(plan, captured, redactor, rundir.id, project.config.frameworks)
+    opening = foreseen(project, plan, captured, inputs, opening)
+    tell_foreseen(plan, opening, tell)
     before = state_before(plan, captured)
     reserve(rundir)
-    rundir.write("start", {"run": to_dict(opening), "root": str(plan.place.root), "copy": plan.place.is_copy})
-    own = own_variables(plan, rundir)
+    rundir.write("start", {"run": to_dict(opening), **facts_of(plan.place)})
+    own = {**own_variables(plan, rundir), **watching(project, plan, rundir)}
     variables = {name: text for name, text in {**os.environ, **own}.items() if text is not None}
     started = enter(project, plan, rundir.path, {name: variables[name] for name in own if name in variables}, tell)
     return Recording(project, plan, rundir, redactor, captured, tuple(inputs), opening, before, variables, started)
+
+
+def facts_of(place: Place) -> dict[str, Any]:
+    """What whoever folds a dead run must know of where its command worked."""
+    facts: dict[str, Any] = {"root": str(place.root), "copy": place.is_copy}
+    if place.outside or place.names:
+        facts |= {"outside": {seen: str(here) for seen, here in place.outside.items()}, "names": dict(place.names)}
+    return facts
 
 
 def capture(project: Project, plan: Plan) -> Captured:
@@ -123,15 +137,22 @@ def prefix_of(plan: Plan) -> str:
 def find_declared(project: Project, plan: Plan, rundir: RunDir) -> list[FoundInput]:
     """Declared inputs, the artifacts that a resumed run starts from, and a file on stdin, all by stat only."""
     root = plan.place.root
-    found = find_inputs(root, [(pattern, root) for pattern in plan.declared.inputs])
+    patterns = plan.declared.inputs
+    found = []
+    if plan.repeats is not None:  # what lies outside is where the command alone sees it
+        from mltrack.operations.outside import declared_outside
+
+        patterns = tuple(pattern for pattern in patterns if not os.path.isabs(os.path.expanduser(pattern)))
+        found = declared_outside(plan.place, plan.repeats)
+    found = find_inputs(root, [(pattern, root) for pattern in patterns]) + found
     if plan.resume:
         from mltrack.operations.resume import lay_out
 
         found += lay_out(project, plan.resume, rundir)
-    return found + stdin_file(root, plan.stdin)
+    return found + stdin_file(plan.place, plan.stdin)
 
 
-def stdin_file(root: Path, stdin: Path | None) -> list[FoundInput]:
+def stdin_file(place: Place, stdin: Path | None) -> list[FoundInput]:
     """The regular file that standard input comes from, as an input with the role "stdin"."""
     import stat
 
@@ -147,7 +168,8 @@ def stdin_file(root: Path, stdin: Path | None) -> list[FoundInput]:
             return []
     if not stdin.is_file():
         return []  # a here-document: its file has no name any more
-    return [FoundInput(name_below(root, stdin), stdin, stat_path(stdin), "stdin")]
+    name = place.named(name_below(place.root, Path(place.seen_as(stdin))))
+    return [FoundInput(name, stdin, stat_path(stdin), "stdin")]
 
 
 def warn_left_out(captured: Captured, strict: bool, tell: Tell) -> None:
@@ -166,10 +188,12 @@ def warn_left_out(captured: Captured, strict: bool, tell: Tell) -> None:
         )
 
 
-def open_record(plan: Plan, captured: Captured, redactor: Redactor, run_id: str) -> Run:
+def open_record(
+    plan: Plan, captured: Captured, redactor: Redactor, run_id: str, frameworks: tuple[str, ...] = ()
+) -> Run:
     """What is known of the run before its command starts."""
     request = plan.request
-    params, sources = params_of(plan)
+    params, sources = params_of(plan, frameworks)
     return Run(
         schema=SCHEMA,
         id=run_id,
@@ -194,10 +218,19 @@ def open_record(plan: Plan, captured: Captured, redactor: Redactor, run_id: str)
             "outputs": plan.declared.outputs,
             "params": plan.declared.params,
             "metrics": plan.declared.metrics,
+            "stdout": plan.declared.stdout,
             "directories": output_directories(plan),
         },
-        origin={"mltrack": VERSION},
+        origin={"mltrack": VERSION, **places_of(plan)},
     )
+
+
+def places_of(plan: Plan) -> dict[str, Any]:
+    """The home and the project's root that absolute paths of the record are to be read by; a repetition keeps those of
+    the run that it repeats, for it names files as that did."""
+    if plan.repeats is not None:
+        return {name: plan.repeats.origin[name] for name in ("home", "root") if name in plan.repeats.origin}
+    return {"home": os.path.expanduser("~"), "root": str(plan.place.installed_from or plan.place.root)}
 
 
 def redaction_warning(plan: Plan, redactor: Redactor) -> tuple[Warning, ...]:
@@ -241,7 +274,7 @@ def state_before(plan: Plan, captured: Captured) -> dict[bytes, Any]:
     from mltrack.operations.outputs import below_root, stat_declared
 
     before = below_root(captured.files, captured.code.prefix)
-    before.update(stat_declared(plan.place.root, (*plan.declared.outputs, *plan.declared.metrics)))
+    before.update(stat_declared(plan.place, (*plan.declared.outputs, *plan.declared.metrics)))
     return before
 
 
@@ -264,10 +297,9 @@ def own_variables(plan: Plan, rundir: RunDir) -> dict[str, str | None]:
     return variables
 
 
-def execute(recording: Recording, beside: Beside) -> Outcome:
-    """Hand the command to its executor; standard input and output are put back afterwards."""
+def command_of(recording: Recording) -> Command:
+    """The command as it is started here. Raises StartError where it cannot be traced, if that was asked for."""
     from mltrack.executors import Command
-    from mltrack.executors.local import execute as execute_locally
 
     plan, started = recording.plan, recording.started
     command = Command(
@@ -276,15 +308,50 @@ def execute(recording: Recording, beside: Beside) -> Outcome:
         environment=started.variables if started else recording.variables,
         log_limit_bytes=recording.project.config.log_limit,
         redact=recording.redactor.data,
+        new_redact=lambda: recording.redactor.another().data,
         quiet=plan.request.quiet,
+        binds=() if started else plan.place.binds,
     )
+    if is_traced(recording):
+        from mltrack.operations.tracing import traced
+
+        return traced(recording, command)
+    return command
+
+
+def execute(recording: Recording, beside: Beside) -> Outcome:
+    """Hand the command to its executor; standard input and output are put back afterwards."""
+    from mltrack.executors.local import execute as execute_locally
+
+    plan, command = recording.plan, command_of(recording)
+    stops: list[Callable[[], None]] = []
+
+    def work() -> None:
+        if recording.started is None:  # else it is another process's child
+            from mltrack.operations.sampling import sample
+            from mltrack.operations.series import Upkeep
+
+            stops.append(sample(recording.rundir, Upkeep(recording.rundir, plan.declared.stdout)))
+        beside.work()
+
+    def when_ended() -> None:
+        beside.ended.set()
+        recording.project.progress.reveal()
+
     saved = redirect(plan)
     try:
-        return execute_locally(command, recording.rundir, beside.work, recording.project.progress.reveal)
+        return execute_locally(command, recording.rundir, work, when_ended)
     finally:
+        for stop in stops:
+            stop()
         for number, copy in saved.items():
             os.dup2(copy, number)
             os.close(copy)
+
+
+def is_traced(recording: Recording) -> bool:
+    """Is the run to be watched with strace, by its flag or by the settings?"""
+    return recording.plan.request.trace or "trace" in recording.project.config.observe_sources
 
 
 def redirect(plan: Plan) -> dict[int, int]:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.compare.verdict import Rules, could_not_run, judge
 from mltrack.environments.numbers import LOCAL, moving_numbers
-from mltrack.errors import CheckFailed, MltrackError, StorageError
+from mltrack.errors import CheckFailed, MltrackError, NotSealed, StorageError
 from mltrack.nouns import noun
 from mltrack.operations.fetch import ensure_here
 from mltrack.operations.find import find_run
 from mltrack.operations.objects import directories_of, named_objects
-from mltrack.operations.record import record
+from mltrack.operations.outside import Outside, Way
+from mltrack.operations.record import INSIDE, record
 from mltrack.operations.request import Declared, Place, Plan, RunRequest, Tell, silent
 from mltrack.operations.workspace import check_empty, copied_place, lay_out, remove_recorded_artifacts
 from mltrack.project import Project
@@ -45,51 +48,109 @@ class Reproduction:
     directory: Path
 
 
+@noun
+class Asked:
+    """How to reproduce."""
+
+    tell: Tell = silent
+    output_to_stderr: bool = False
+    put_back: bool = False
+    """Data outside the project may be written at its own place, where nothing is."""
+
+
+PLAIN = Asked()
+
+
 def reproduce(
-    ref: str,
-    start: Path,
-    url: str | None = None,
-    into: Path | None = None,
-    tell: Tell = silent,
-    output_to_stderr: bool = False,
+    ref: str, start: Path, url: str | None = None, into: Path | None = None, asked: Asked = PLAIN
 ) -> Reproduction:
     """Reproduce a run from the enclosing project, or from the remote at `url`.
 
     Raises NotFound, RemoteError, DataMissing and others when it cannot even begin; what fails later is a verdict.
     """
-    project, then, top = begin(ref, start, url, into, tell)
+    project, then, top = begin(ref, start, url, into, asked.tell)
     with project:
-        return again(project, then, top, tell, output_to_stderr)
+        return again(project, then, top, asked)
 
 
-def again(project: Project, then: Run, top: Path, tell: Tell = silent, output_to_stderr: bool = False) -> Reproduction:
+def again(project: Project, then: Run, top: Path, asked: Asked = PLAIN) -> Reproduction:
     """Reproduce a run in the directory `top`; one below the project's own goes if it cannot even be restored."""
-    phase = "fetching"
-    try:
-        tell(f"fetching code, data and environment of {then.id}")
-        ensure_here(project, needed(then), tell, directories_of(then))
-        phase = "restoring"
-        tell(f"restoring them in {top}")
-        root = lay_out(project, then, top)
-        remove_recorded_artifacts(then, root)
-        tell_of_here(then, tell)
-        phase = "environment"
-        rebuilt = rebuild(project, then, root, tell)
-        phase = "running"
-        tell(f"running {' '.join(then.command)}")
-        now = record(project, plan_for(then, root, rebuilt, output_to_stderr), tell)
-    except MltrackError as error:
-        if phase in ("fetching", "restoring"):
-            if top.parent == project.work:
-                shutil.rmtree(top, ignore_errors=True)
+    return _Again(project, then, top, asked).do()
+
+
+class _Again:
+    """One reproduction, and how far it has come."""
+
+    def __init__(self, project: Project, then: Run, top: Path, asked: Asked) -> None:
+        self.project = project
+        self.then = then
+        self.top = top
+        self.asked = asked
+        self.tell = asked.tell
+        self.phase = "fetching"
+        self.outside = Outside(project, then, self.way(), asked.tell)
+
+    def do(self) -> Reproduction:
+        try:
+            root = self.restore()
+            self.phase = "environment"
+            rebuilt = rebuild(self.project, self.then, root, self.tell)
+            self.phase = "running"
+            now = self.run(root, rebuilt)
+        except NotSealed as error:  # the next command still needs what the run wrote
+            return self.failed(error)
+        except MltrackError as error:
+            self.outside.drop()
+            if self.phase in ("fetching", "restoring"):
+                if self.top.parent == self.project.work:
+                    shutil.rmtree(self.top, ignore_errors=True)
+                raise
+            return self.failed(error)
+        except BaseException:
+            self.outside.drop()
             raise
-        return Reproduction(then, None, could_not_run(then.id, phase, cause_of(error)), top)
-    verdict = judge(then, now, rules_for(project, then))
-    verdict = replace(
-        verdict, conditions=(*verdict.conditions, *(Condition(w.kind, None, w.message) for w in rebuilt.warnings))
-    )
-    project.ledger.add_event("verdict", now.id, to_dict(verdict))
-    return Reproduction(then, replace(now, verdict=verdict), verdict, top)
+        self.outside.drop()
+        return self.judged(now, rebuilt)
+
+    def way(self) -> Way:
+        """What may be done for the data outside the project. What the command needs stays to be seen."""
+        from mltrack.operations.environment import user_cache
+
+        needed = (self.top, self.project.root, self.project.state, INSIDE, user_cache(os.environ), Path(sys.prefix))
+        in_container = bool(self.then.environment.image)
+        root = Path(self.top, self.then.code.prefix)
+        return Way(self.project.work / f"outside-{new_id()}", root, self.asked.put_back, needed, in_container)
+
+    def restore(self) -> Path:
+        """Code and data; returns the project's root in the workspace."""
+        project, then = self.project, self.then
+        self.tell(f"fetching code, data and environment of {then.id}")
+        there = self.outside.already_there()
+        ensure_here(project, needed(then, there), self.tell, directories_of(then))
+        self.phase = "restoring"
+        self.tell(f"restoring them in {self.top}")
+        root = lay_out(project, then, self.top)
+        self.outside.put(there)
+        remove_recorded_artifacts(then, root)
+        tell_of_here(then, self.tell)
+        return root
+
+    def run(self, root: Path, rebuilt: Rebuilt) -> Run:
+        self.tell(f"running {' '.join(self.then.command)}")
+        plan = plan_for(self.then, root, rebuilt, self.asked.output_to_stderr)
+        place = self.outside.placed(plan.place)
+        stdin = None if plan.stdin is None else place.lies_at(str(plan.stdin))
+        return record(self.project, replace(plan, place=place, stdin=stdin), self.tell)
+
+    def failed(self, error: MltrackError) -> Reproduction:
+        return Reproduction(self.then, None, could_not_run(self.then.id, self.phase, cause_of(error)), self.top)
+
+    def judged(self, now: Run, rebuilt: Rebuilt) -> Reproduction:
+        verdict = judge(self.then, now, rules_for(self.project, self.then))
+        told = [Condition(warning.kind, None, warning.message) for warning in rebuilt.warnings]
+        verdict = replace(verdict, conditions=(*verdict.conditions, *self.outside.conditions, *told))
+        self.project.ledger.add_event("verdict", now.id, to_dict(verdict))
+        return Reproduction(self.then, replace(now, verdict=verdict), verdict, self.top)
 
 
 def cause_of(error: MltrackError) -> str:
@@ -142,15 +203,17 @@ def tell_of_here(then: Run, tell: Tell) -> None:
         tell(f"this machine may give other numbers in the last digits: {in_words(changes)}")
 
 
-def needed(run: Run) -> list[str]:
-    """The objects that a reproduction needs: not the old artifacts, which are compared by digest alone."""
+def needed(run: Run, there: Iterable[str] = ()) -> list[str]:
+    """The objects that a reproduction needs: not the old artifacts, which are compared by digest alone, nor the inputs
+    outside of the project that are in their places."""
     unneeded = (
         "artifact ",
         "metric ",
         "output ",
         "environment ",
     )  # trees of the environment come when it asks for them
-    return [digest for name, digest in named_objects(run) if not name.startswith(unneeded)]
+    known = {f"input {path}" for path in there}
+    return [digest for name, digest in named_objects(run) if not name.startswith(unneeded) and name not in known]
 
 
 def rebuild(project: Project, run: Run, root: Path, tell: Tell) -> Rebuilt:
@@ -183,7 +246,7 @@ def plan_for(then: Run, root: Path, rebuilt: Rebuilt, output_to_stderr: bool) ->
     if then.cwd != ".":
         inside(root, then.cwd)  # a record from a remote may say anything
     declared = Declared(
-        **{key: tuple(then.declared.get(key, ())) for key in ("inputs", "outputs", "params", "metrics")}
+        **{key: tuple(then.declared.get(key, ())) for key in ("inputs", "outputs", "params", "metrics", "stdout")}
     )
     request = RunRequest(
         command=then.command,

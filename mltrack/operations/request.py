@@ -13,6 +13,7 @@ from mltrack.nouns import noun
 
 if TYPE_CHECKING:
     from mltrack.environments import Started
+    from mltrack.executors import Bind
     from mltrack.formats.overrides import FileEdit
     from mltrack.git.capture import Captured
     from mltrack.git.repository import Repository
@@ -77,9 +78,22 @@ class RunRequest:
     isolated: bool = False
     strict: bool = False
     quiet: bool = False
+    trace: bool = False
+    """Watch with strace: everything, at a price."""
     output_to_stderr: bool = False
     """Show the command's standard output on stderr: stdout is for JSON."""
     parent: Parent | None = None
+
+
+def longest(path: str, tops: Mapping[str, Any]) -> tuple[Any, str] | None:
+    """What the nearest of the directories at or above a path stands for, and the rest of the path below it."""
+    top = path
+    while top not in tops:
+        above = os.path.dirname(top)
+        if above == top:
+            return None
+        top = above
+    return tops[top], path[len(top) :].lstrip("/")
 
 
 @noun
@@ -96,6 +110,29 @@ class Place:
     """The project that editable installs point to, where that is not `root`: the original of an isolated copy."""
     variables: Mapping[str, str | None] = field(default_factory=dict)
     """Changes to the environment variables; None removes one."""
+    binds: tuple[Bind, ...] = ()
+    """What only the command sees, at absolute paths outside the project."""
+    outside: Mapping[str, Path] = field(default_factory=dict)
+    """Absolute path as the command sees it -> where its bytes lie for us, for all below it; the longest counts."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """A directory as the command sees it -> what the record calls it: the home of whoever ran it first."""
+
+    def lies_at(self, path: str) -> Path:
+        """Where the bytes of an absolute path that the command used lie for us."""
+        if not self.outside:
+            return Path(path)
+        found = longest(os.path.realpath(path), self.outside)
+        return Path(path) if found is None else Path(found[0], found[1])
+
+    def seen_as(self, place: Path) -> str:
+        """The absolute path by which the command sees what lies there for us; the opposite of `lies_at`."""
+        found = longest(str(place), {str(here): seen for seen, here in self.outside.items()})
+        return str(place) if found is None else os.path.join(*found).rstrip("/")
+
+    def named(self, path: str) -> str:
+        """What the record calls an absolute path outside the project that the command used."""
+        found = longest(path, self.names)
+        return path if found is None else os.path.join(*found).rstrip("/")
 
 
 @noun
@@ -106,6 +143,8 @@ class Declared:
     outputs: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    stdout: tuple[str, ...] = ()
+    """Patterns that find metrics in the output."""
 
 
 @noun

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mltrack.errors import UsageError
 from mltrack.operations.find import find_run
 from mltrack.operations.request import RunRequest, Tell, silent
-from mltrack.operations.run import run
+from mltrack.operations.run import STDOUT, run
 from mltrack.records import Parent
 from mltrack.redact import PLACEHOLDER
 
@@ -50,7 +50,7 @@ def rerun(project: Project, ref: str, options: RunRequest, tell: Tell = silent) 
         inputs=typed("inputs"),
         outputs=typed("outputs"),
         params=typed("params"),
-        metrics=typed("metrics"),
+        metrics=(*typed("metrics"), *(f"{STDOUT}{pattern}" for pattern in earlier.declared.get("stdout", ()))),
         name=options.name or earlier.name,
         experiment=options.experiment or earlier.experiment,
         environment_kind=options.environment_kind or kind_again(earlier),

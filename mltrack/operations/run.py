@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from mltrack.records import Artifact, Run
 
 
+STDOUT = "stdout:"
+"""What a pattern for the output begins with where a metrics file could stand."""
+
+
 def run(project: Project, request: RunRequest, tell: Tell = silent) -> Run:
     """Record one execution of a command; returns the sealed run.
 
@@ -103,13 +107,25 @@ def declare(project: Project, request: RunRequest) -> Declared:
         return f"{name}:{keys}" if keys else name
 
     config = project.config
+    printed = tuple(flag[len(STDOUT) :] for flag in request.metrics if flag.startswith(STDOUT))
+    files = tuple(flag for flag in request.metrics if not flag.startswith(STDOUT))
     params = tuple(dict.fromkeys((*config.params, *(with_keys(flag) for flag in request.params))))
     return Declared(
         joined(config.inputs, request.inputs),
         joined(config.outputs, request.outputs),
         params,
-        joined(config.metrics, request.metrics),
+        joined(config.metrics, files),
+        checked_patterns((*config.metrics_stdout, *printed)),
     )
+
+
+def checked_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """The patterns for the output, each once. Raises UsageError for one that is none."""
+    if patterns:
+        from mltrack.collect.output import parse_patterns
+
+        parse_patterns(patterns)
+    return tuple(dict.fromkeys(patterns))
 
 
 class Changes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,8 @@ from mltrack.errors import StartError
 from mltrack.operations.request import Plan
 
 
-def params_of(plan: Plan) -> tuple[dict[str, Any], dict[str, str]]:
-    """Flat names -> values, and names -> sources. Arguments beat files."""
+def params_of(plan: Plan, frameworks: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, str]]:
+    """Flat names -> values, and names -> sources. Arguments beat files. `frameworks`: the setting."""
     from mltrack.formats.arguments import params_from_command
 
     params: dict[str, Any] = {}
@@ -23,11 +25,59 @@ def params_of(plan: Plan) -> tuple[dict[str, Any], dict[str, str]]:
         located = locate_params([(name, values) for name, _, values in files])
         edited = {(edit.path, edit.key) for edit in plan.edits}
         sources.update({name: "--set" for name, place in located.items() if place in edited})
+    if reads(frameworks, "config"):
+        known = {place.resolve() for _, place, _ in files}
+        named = [(name, values) for name, place, values in load_named_files(plan) if place.resolve() not in known]
+        add_named(named, params, sources)
     for name, value in params_from_command(plan.command).items():
         params[name], sources[name] = value, "argv"
     for name, value in plan.set_params.items():
         params[name], sources[name] = value, "--set"
     return params, sources
+
+
+def reads(frameworks: tuple[str, ...], name: str) -> bool:
+    """Does the setting `frameworks` let this one's files be read? Empty: all of them."""
+    return "off" not in frameworks and (not frameworks or name in frameworks)
+
+
+def load_named_files(plan: Plan) -> list[tuple[str, Path, dict[str, Any]]]:
+    """Name, place and flat values of the config files that the command names; what is no config is passed over."""
+    from mltrack.formats.config_files import named_configs
+
+    named = named_configs(plan.command)
+    if not named:
+        return []
+    from mltrack.formats.config_files import read_config
+    from mltrack.git.exclusions import may_hold_secrets
+    from mltrack.snapshot.inputs import name_below
+
+    found: dict[str, tuple[str, Path, dict[str, Any]]] = {}
+    for item in named:
+        place = Path(os.path.normpath(plan.working_directory / os.path.expanduser(item.path)))
+        name = name_below(plan.place.root, place)
+        if os.path.isabs(name):
+            place = plan.place.lies_at(name)
+        values = None if may_hold_secrets(os.fsencode(name)) else read_config(place)
+        if values is not None:
+            found[name] = (name, place, values)
+    return list(found.values())
+
+
+def add_named(files: Sequence[tuple[str, Mapping[str, Any]]], params: dict[str, Any], sources: dict[str, str]) -> None:
+    """Add the params of named config files. A name that a declared file has stays that file's; ours is qualified."""
+    if not files:
+        return
+    from mltrack.formats.params import merge_param_files
+
+    found, places = merge_param_files(files)
+    for name, value in found.items():
+        own = name
+        if own in params:
+            own = f"{Path(places[name]).stem}.{name}"
+        if own in params:
+            own = f"{places[name]}:{name}"
+        params[own], sources[own] = value, places[name]
 
 
 def load_params_files(root: Path, declared: tuple[str, ...]) -> list[tuple[str, Path, dict[str, Any]]]:

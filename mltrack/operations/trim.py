@@ -318,7 +318,7 @@ def look(
 def reproduced(project: Project, run: Run, lock: Lock, tell: Tell) -> Reproduction:
     """Reproduce the run in an environment of the smaller lock."""
     from mltrack.environments.python.lock import write_lock
-    from mltrack.operations.reproduce import again
+    from mltrack.operations.reproduce import Asked, again
     from mltrack.records import new_id
 
     digest = project.store.put_bytes(write_lock(lock))
@@ -326,7 +326,7 @@ def reproduced(project: Project, run: Run, lock: Lock, tell: Tell) -> Reproducti
     environment = replace(run.environment, lockfile=digest, packages=packages)
     kept = {name: tree for name, tree in run.environment_kept.items() if name != "lock"}
     smaller = replace(run, environment=environment, environment_kept=kept)
-    return again(project, smaller, project.work / new_id(), tell, output_to_stderr=True)
+    return again(project, smaller, project.work / new_id(), Asked(tell, output_to_stderr=True))
 
 
 def told(run: Run, lock: Lock, smaller: Lock, answer: Answer, grade: str | None) -> Trimmed:

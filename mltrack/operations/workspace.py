@@ -110,14 +110,14 @@ def check_empty(top: Path) -> None:
 
 
 def restore_inputs(project: Project, run: Run, root: Path) -> None:
-    """Put back every recorded input: into the copy, or, for one outside the project, check that it is in its place.
+    """Put back every recorded input of the project into the copy; those outside of it are for `outside.py`.
 
     The copy is ours: where the code left another version of an input, or a link to it, that goes.
     """
     from mltrack.store.checkout import Manner, restore_path
 
     for item in run.inputs:
-        if item.role == "resume":
+        if item.role == "resume" or is_outside(item) or is_unknown(item):
             continue
         place = place_of(root, item)
         if is_settled(project, run, item, place):
@@ -133,6 +133,16 @@ def place_of(root: Path, item: Input | Artifact) -> Path:
     return Path(item.path) if os.path.isabs(item.path) else inside(root, item.path)
 
 
+def is_outside(item: Input | Artifact) -> bool:
+    """Does it lie in another place than the project, or nowhere on a disk?"""
+    return item.kind == "url" or os.path.isabs(item.path)
+
+
+def is_unknown(item: Input | Artifact) -> bool:
+    """An input that was found by watching and changed meanwhile; one that was declared stops a reproduction."""
+    return item.digest is None and item.found == "observed"
+
+
 def is_settled(project: Project, run: Run, item: Input | Artifact, place: Path) -> bool:
     """Is an input in its place, and that is all that is needed? False if it is to be restored from the store.
 
@@ -145,13 +155,10 @@ def is_settled(project: Project, run: Run, item: Input | Artifact, place: Path) 
             f"The input {item.path} changed while {run.id} used it, so what it read is not known.",
             "This run cannot be reproduced.",
         )
-    is_outside = os.path.isabs(item.path)
-    if not is_outside and not project.store.missing([item.digest]):
+    if not project.store.missing([item.digest]):
         return False
     if place.exists() and matches(place, item.kind, item.digest):
         return True
-    if is_outside:
-        raise outside(item, run)
     raise DataMissing(f"{item.path} of {run.id} is not here.", not_kept(item))
 
 
@@ -163,26 +170,30 @@ def remove_any(place: Path) -> None:
         place.unlink()
 
 
-def outside(item: Input | Artifact, run: Run) -> DataMissing:
-    return DataMissing(
-        f"The input {item.path} of {run.id} lies outside the project and is not there with its recorded content.",
-        f"Put it back at {item.path} (digest {item.digest}), then try again.",
-    )
-
-
 def not_kept(item: Input | Artifact) -> str:
     if isinstance(item, Artifact) or item.kept:
         return "Pull it from a remote that has it: mltrack pull --data."
-    return "It was larger than data.keep_limit, so only its digest was recorded; put the file there yourself."
+    size = f"{item.size_bytes:,} bytes" if item.size_bytes is not None else "of unknown size"
+    return (
+        f"It was over data.keep_limit ({size}), so only its digest {item.digest} was recorded; put it there yourself."
+    )
 
 
 def remove_recorded_artifacts(run: Run, root: Path) -> None:
     """Before a reproduction: what the old run made must not be there, or it would match though nothing wrote it."""
-
     inputs = {item.path for item in run.inputs}
     for artifact in run.artifacts:
-        if artifact.path in inputs or artifact.found == "logged":
+        if artifact.path in inputs or artifact.found == "logged" or is_outside(artifact):
             continue
         place = inside(root, artifact.path)
-        if os.path.lexists(place):
+        if os.path.lexists(place) and not is_from_before(artifact, place):
             remove_any(place)
+
+
+def is_from_before(artifact: Artifact, place: Path) -> bool:
+    """Is it a file of the code that the old run changed? It found it as it is here, and may need it so."""
+    from mltrack.store.keep import keep_path
+
+    if artifact.kind != "file" or place.is_symlink() or not place.is_file():
+        return False
+    return keep_path(place, None).digest != artifact.digest

@@ -57,6 +57,12 @@ class Redactor:
         self._octets = tuple(value.encode("utf-8", "surrogateescape").decode("latin-1") for value in values)
         self._key_lines = 0
 
+    def another(self) -> Redactor:
+        """One that knows the same secrets, for the lines of another log."""
+        twin = Redactor({})
+        twin._values, twin._octets = self._values, self._octets
+        return twin
+
     def text(self, text: str) -> str:
         """The text, of any number of lines, without its secrets."""
         return hide_forms(_hide_values(text, self._values))

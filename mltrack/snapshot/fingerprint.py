@@ -37,12 +37,12 @@ class Basis:
 
 
 def fingerprint(basis: Basis, key: bytes) -> str | None:
-    """The digest of the basis; None when something was left out, changed during the run or could not be read."""
-    if (
-        basis.code.all_left_out()
-        or any(item.digest is None for item in basis.inputs)
-        or basis.environment.digest is None
-    ):
+    """The digest of the basis; None when something was left out, changed during the run or could not be read.
+
+    Inputs that were only observed are not in it: before a run nobody knows them, and code and arguments decide on them.
+    """
+    declared = [item for item in basis.inputs if item.found == "declared"]
+    if basis.code.all_left_out() or any(item.digest is None for item in declared) or basis.environment.digest is None:
         return None
     lasting = {name: value for name, value in basis.variables.items() if not is_volatile(name)}
     return digest_json(
@@ -52,7 +52,7 @@ def fingerprint(basis: Basis, key: bytes) -> str | None:
             "stdin": basis.stdin,
             "code": code_identity(basis.code),
             "environment": basis.environment.digest,
-            "inputs": sorted([item.path, item.digest] for item in basis.inputs),
+            "inputs": sorted([item.path, item.digest] for item in declared),
             "params": basis.params,
             "seed": basis.seed,
             "variables": keyed_digest(key, [os.fsencode(f"{name}={lasting[name]}") for name in sorted(lasting)]),

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from mltrack.errors import UsageError
+from mltrack.formats.ranked import split_rank
 from mltrack.nouns import noun
 from mltrack.records import MetricSummary, Run
 from mltrack.views.text import age, cell_width, clean, command_line, duration, number, scalar, short_id, shorten
@@ -58,7 +59,7 @@ def default_columns(runs: Sequence[Run], now: float) -> list[Column]:
     if len({run.experiment for run in runs}) > 1:
         made.append(text_column("experiment", runs, lambda run: run.experiment, 4))
     params = telling([run.params for run in runs], len(runs) > 1)[:MOST]
-    metrics = telling([run.metrics for run in runs], False)[:MOST]
+    metrics = of_first_rank(telling([run.metrics for run in runs], False))[:MOST]
     made += [param_column(name, runs, 6 + 2 * place) for place, name in enumerate(params)]
     made += [metric_column(name, runs, 5 + 2 * place) for place, name in enumerate(metrics)]
     made.append(text_column("command", runs, lambda run: command_line(run.command), 8.5, least=16))
@@ -73,7 +74,7 @@ def chosen_columns(runs: Sequence[Run], names: Sequence[str], now: float) -> lis
     made: list[Column] = []
     for name in names:
         if name in ("params", "metrics"):
-            every = params if name == "params" else metrics
+            every = params if name == "params" else of_first_rank(metrics)
             make = param_column if name == "params" else metric_column
             made += [make(item, runs, 0) for item in every]
         elif name in FACTS:
@@ -94,6 +95,11 @@ def unknown_column(name: str, known: Sequence[str]) -> UsageError:
     near = get_close_matches(name, known, 1)
     hint = f"Did you mean {near[0]}?" if near else f"Known columns: {', '.join(known[:30])}."
     return UsageError(f"There is no column {name!r}.", hint)
+
+
+def of_first_rank(names: Sequence[str]) -> list[str]:
+    """The names of metrics, less those of other ranks: a table has room for one."""
+    return [name for name in names if split_rank(name)[1] is None]
 
 
 def telling(mappings: Sequence[Mapping[str, Any]], only_differing: bool) -> list[str]:
@@ -195,6 +201,7 @@ FACTS: dict[str, Callable[[Run], str]] = {
     "branch": lambda run: run.code.branch or "",
     "python": lambda run: run.environment.python or "",
     "verdict": lambda run: run.verdict.grade if run.verdict else "",
+    "preflight": lambda run: run.preflight.grade if run.preflight else "",
 }
 """Columns that are not a param or a metric, and what each says of a run."""
 

@@ -80,6 +80,26 @@ class Field:
         ]
 
 
+@noun
+class Item:
+    """A mark and a text that is wrapped beside it."""
+
+    mark: Cell
+    text: str
+    style: str = ""
+    indent: int = 2
+
+    def draw(self, width: int | None, colour: bool) -> list[str]:
+        mark, style = split(self.mark)
+        start = self.indent + cell_width(mark) + 1
+        lines = wrapped(clean(self.text), max(20, width - start) if width else None)
+        first = " " * self.indent + painted(mark, style, colour) + " "
+        return [
+            (first if place == 0 else " " * start) + painted(line, self.style, colour)
+            for place, line in enumerate(lines)
+        ]
+
+
 def wrapped(text: str, width: int | None) -> list[str]:
     """The words of a text in lines of at most `width` cells; a longer word keeps a line of its own."""
     if width is None or cell_width(text) <= width:
@@ -169,7 +189,7 @@ class Listing:
         return drawn
 
 
-Block = Line | Field | Grid | Listing
+Block = Line | Field | Item | Grid | Listing
 
 
 @dataclass

@@ -12,6 +12,9 @@ from mltrack.records import Artifact, CodeState, Environment, Gpu, Hardware, Inp
 from mltrack.views.columns import STATUS
 from mltrack.views.notices import left_out_page, warnings_page
 from mltrack.views.page import Cell, Grid, Page
+from mltrack.views.preflight import preflight_field
+from mltrack.views.ranks import metric_rows, ranks_section
+from mltrack.views.resources import resource_lines
 from mltrack.views.text import (
     ago,
     clock_time,
@@ -118,14 +121,11 @@ def surroundings(page: Page, run: Run) -> None:
     hardware = hardware_line(run.hardware)
     if hardware:
         page.field("Hardware", hardware)
-    used = [
-        "" if run.resources.peak_memory_bytes is None else f"{size(run.resources.peak_memory_bytes)} of memory",
-        "" if run.resources.cpu_seconds is None else f"{duration(run.resources.cpu_seconds)} of CPU time",
-    ]
-    if any(used):
-        page.field("Used", " and ".join(text for text in used if text))
+    for number_of_line, used in enumerate(resource_lines(run.resources)):
+        page.field("" if number_of_line else "Used", used)
     if run.seed is not None:
         page.field("Seed", str(run.seed))
+    preflight_field(page, run)
 
 
 def code_line(code: CodeState) -> str:
@@ -221,12 +221,18 @@ def data(page: Page, run: Run) -> None:
         page.heading("Artifacts")
         page.grid(Grid([artifact_row(item) for item in run.artifacts], "<><<", limit=MOST, more=MORE))
     if run.metrics:
-        page.heading("Metrics")
-        rows = [
-            (name, (number(m.last), "cyan"), number(m.min), number(m.max), f"{m.count:,}")
-            for name, m in run.metrics.items()
-        ]
-        page.grid(Grid(rows, "<>>>>", heads("", "last", "min", "max", "points"), limit=MOST, more=MORE))
+        page.heading("Metrics", found_in(run))
+        header = heads("", "last", "min", "max", "points")
+        page.grid(Grid(metric_rows(run.metrics), "<>>>>", header, limit=MOST, more=MORE))
+    ranks_section(page, run)
+
+
+def found_in(run: Run) -> str:
+    """The files that metrics were found in though nobody declared them."""
+    files = [path for path, item in run.recognised.items() if item.by in ("dvc", "trainer", "results", "tensorboard")]
+    if not files:
+        return ""
+    return f"found in {', '.join(files[:2])}" + (f" and {len(files) - 2} more" if len(files) > 2 else "")
 
 
 def name_of(item: Input | Artifact) -> str:
@@ -241,10 +247,13 @@ def extent(item: Input | Artifact) -> str:
 
 def input_row(item: Input) -> tuple[Cell, ...]:
     remarks = [item.role or "", "observed" if item.found == "observed" else ""]
+    if item.kind == "url":
+        return item.path, "", ("no digest", "yellow"), ("from the network, not kept", "yellow")
     if item.changed_during_run:
         return name_of(item), extent(item), ("no digest", "yellow"), ("changed during the run", "yellow")
     if item.digest is None:
         return name_of(item), extent(item), ("no digest", "yellow"), ("could not be read", "yellow")
+    remarks += ["only what was read" if item.partial else "", "as it was before" if item.digest_after else ""]
     remarks.append("" if item.kept else "not kept, only its digest")
     aside = ", ".join(remark for remark in remarks if remark)
     return name_of(item), extent(item), (short_digest(item.digest), "dim"), (aside, "dim")
@@ -259,6 +268,7 @@ def next_steps(page: Page, run: Run) -> None:
     short = short_id(run.id)
     steps = [("see its output", f"mltrack log {short}{' -f' if run.status == 'running' else ''}")]
     if run.status == "running":
+        steps.append(("watch it", f"mltrack show {short} --watch"))
         steps.append(("end it", f"mltrack stop {short}"))
     else:
         steps.append(("compare it", f"mltrack diff {run.parent.run[:8] if run.parent else '@~1'} {short}"))

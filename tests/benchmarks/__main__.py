@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 TABLES = (
     "startup",
     "overhead",
+    "watching",
     "logging",
     "ledger",
     "capture",
@@ -19,6 +20,8 @@ TABLES = (
     "versions",
     "road",
     "output",
+    "sampling",
+    "observing",
 )
 
 

@@ -85,3 +85,10 @@ def test_a_pipe_among_the_outputs_is_a_warning_and_is_not_read(tmp_path: Path) -
         cache.close()
     assert artifacts == []
     assert [warning.kind for warning in warnings] == ["artifact-not-kept"]
+
+
+def test_a_directory_with_an_old_file_that_git_does_not_list_is_not_taken_whole(tmp_path: Path) -> None:
+    names = [f"out/{number:05}.txt" for number in range(MANY + 1)]
+    write(tmp_path, {**dict.fromkeys(names, "x"), "out/old.txt": "old"})
+    found = gather(tmp_path, [os.fsencode(name) for name in names], {})
+    assert [item.path for item in found] == names

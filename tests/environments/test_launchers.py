@@ -114,8 +114,11 @@ def test_pdm_run_uses_the_projects_environment(tmp_path: Path, project: Path, to
     assert captured(project, tmp_path, text, PATH=path) == {"alpha", "beta"}
 
 
-def test_pipx_run_uses_an_environment_of_its_own(tmp_path: Path, tool: Callable[[str], Path]) -> None:
+def test_pipx_run_uses_an_environment_of_its_own(
+    tmp_path: Path, tool: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = path_with(tool("pipx"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))  # where another test made it, it is known already
     text = "pipx run --spec cowsay==6.1 cowsay -t hi"
     before = find(tmp_path, text, PATH=path)
     assert not before.settled and before.remarks

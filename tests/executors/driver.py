@@ -1,6 +1,7 @@
 """Runs a command through `execute`, as `mltrack run` does, in a process that a test can signal, kill, or give a terminal.
 
-    driver.py RUNS OPTIONS COMMAND...      OPTIONS: JSON with `quiet`, `limit`, `cwd`, `beside` (seconds of work beside)
+    driver.py RUNS OPTIONS COMMAND...      OPTIONS: JSON with `quiet`, `limit`, `cwd`, `beside` (seconds of work beside),
+                                           `binds` (pairs of source and target)
 
 The run's directory is RUNS/run; how `execute` returned is told in RUNS/result.json.
 """
@@ -15,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mltrack.errors import MltrackError
-from mltrack.executors import Command
+from mltrack.executors import Bind, Command
 from mltrack.executors.local import execute
 from mltrack.live.rundir import RunDir
 
@@ -25,7 +26,10 @@ def main() -> int:
     rundir = RunDir.create(runs, "run")
     environment = {**os.environ, "MLTRACK_METRICS": str(rundir.metrics)}
     cwd = Path(options.get("cwd", os.getcwd()))
-    command = Command(argv, cwd, environment, options.get("limit", 1 << 30), redact, options.get("quiet", False))
+    binds = tuple(Bind(*pair) for pair in options.get("binds", ()))
+    command = Command(
+        argv, cwd, environment, options.get("limit", 1 << 30), redact, options.get("quiet", False), binds=binds
+    )
     try:
         outcome = execute(command, rundir, lambda: time.sleep(options.get("beside", 0)))
         result, code = asdict(outcome), outcome.exit_code

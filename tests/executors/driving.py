@@ -11,11 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mltrack.executors.mounts import why_not
 from mltrack.live.outputlog import LogLine, plain_bytes, read_log
 from mltrack.live.rundir import RunDir
 
 DRIVER = Path(__file__).with_name("driver.py")
 PYTHON = sys.executable
+
+WHY_NOT = why_not()
+needs_binds = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 30) -> Any:
@@ -66,6 +72,16 @@ class Driven:
 
     def await_output(self, text: bytes) -> None:
         wait_for(lambda: text in self.rundir.output.read_bytes() if self.rundir.output.exists() else False)
+
+
+def new_root(top: Path, files: dict[str, str]) -> list[tuple[str, str]]:
+    """Binds for a root directory that has all that the real one has, and these files."""
+    from mltrack.operations.arrange import Arrangement
+
+    arrangement = Arrangement(top)
+    for name, text in files.items():
+        arrangement.place_for(name, is_directory=False).write_text(text)
+    return [(bind.source, bind.target) for bind in arrangement.binds()]
 
 
 def exists(pid: int) -> bool:

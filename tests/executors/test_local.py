@@ -15,12 +15,14 @@ from mltrack.executors import Command
 from mltrack.executors.local import execute
 from mltrack.live.process import is_alive
 from mltrack.live.rundir import RunDir
-from tests.executors.driving import Driven, exists, python, sh, wait_for
+from tests.executors.driving import Driven, exists, needs_binds, new_root, python, sh, wait_for
 
 
-@pytest.fixture
-def driven(tmp_path: Path) -> Driven:
-    return Driven(tmp_path / "runs")
+@pytest.fixture(params=["plain", pytest.param("bound", marks=needs_binds)])
+def driven(tmp_path: Path, request: pytest.FixtureRequest) -> Driven:
+    """As it is, and with a root directory that only the command sees."""
+    options = {"binds": new_root(tmp_path / "root", {f"/{tmp_path.name}/x": ""})} if request.param == "bound" else {}
+    return Driven(tmp_path / "runs", **options)
 
 
 def command(*argv: str, cwd: Path = Path("/"), **changes: object) -> Command:

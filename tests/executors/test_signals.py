@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from mltrack.executors.local import stop
-from tests.executors.driving import Driven, exists, python, sh, wait_for
+from tests.executors.driving import Driven, exists, needs_binds, new_root, python, sh, wait_for
 
 WAITS = "until [ -e FLAG ]; do sleep 0.02; done"
 
 
-@pytest.fixture
-def driven(tmp_path: Path) -> Driven:
-    return Driven(tmp_path / "runs")
+@pytest.fixture(params=["plain", pytest.param("bound", marks=needs_binds)])
+def driven(tmp_path: Path, request: pytest.FixtureRequest) -> Driven:
+    """As it is, and with a root directory that only the command sees."""
+    options = {"binds": new_root(tmp_path / "root", {f"/{tmp_path.name}/x": ""})} if request.param == "bound" else {}
+    return Driven(tmp_path / "runs", **options)
 
 
 def trapping(name: str, exit_code: int | None = None) -> list[str]:

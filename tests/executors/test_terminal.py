@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.executors.driving import PYTHON, Driven, exists, python, sh, wait_for
+from tests.executors.driving import PYTHON, Driven, exists, needs_binds, new_root, python, sh, wait_for
 from tests.executors.screen import Screen
 
 SHELL = [PYTHON, str(Path(__file__).with_name("shell.py"))]
 SEES = "import os, sys; print(*(os.isatty(fd) for fd in (0, 1, 2)), sep=',')"
 
 
-@pytest.fixture
-def driven(tmp_path: Path) -> Driven:
-    return Driven(tmp_path / "runs")
+@pytest.fixture(params=["plain", pytest.param("bound", marks=needs_binds)])
+def driven(tmp_path: Path, request: pytest.FixtureRequest) -> Driven:
+    """As it is, and with a root directory that only the command sees."""
+    options = {"binds": new_root(tmp_path / "root", {f"/{tmp_path.name}/x": ""})} if request.param == "bound" else {}
+    return Driven(tmp_path / "runs", **options)
 
 
 def job(driven: Driven, *argv: str, ground: str = "fg") -> list[str]:

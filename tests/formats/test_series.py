@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mltrack.digest import canonical_json, digest_bytes
 from mltrack.formats.metrics import Point
+from mltrack.formats.ranked import of_rank, split_rank
 from mltrack.formats.series import decode_series, encode_series, points_of, summarise
 from mltrack.records import MetricSummary
 from tests.formats.soak import examples
@@ -24,6 +25,7 @@ POINTS = st.lists(
         NUMBERS,
         st.one_of(st.none(), st.integers(), st.floats(allow_nan=False, allow_infinity=False)),
         st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
+        st.one_of(st.none(), st.integers(0, 3)),
     ),
     max_size=12,
 )
@@ -59,7 +61,9 @@ def test_a_series_reads_back_and_is_canonical(points: list[Point]) -> None:
     assert repr(decode_series(data)) == repr(points)
     assert encode_series(decode_series(data)) == data
     for line, point in zip(data.splitlines(), points, strict=True):
-        assert line == canonical_json([point.name, point.step, point.value, point.at])
+        assert line == canonical_json(
+            [point.name, point.step, point.value, point.at, *([] if point.rank is None else [point.rank])]
+        )
     for name in {point.name for point in points} | {"none"}:
         assert repr(points_of(data, name)) == repr([point for point in points if point.name == name])
 
@@ -67,14 +71,18 @@ def test_a_series_reads_back_and_is_canonical(points: list[Point]) -> None:
 @settings(max_examples=examples(100))
 @given(POINTS)
 def test_a_summary_agrees_with_its_points(points: list[Point]) -> None:
-    for name, summary in summarise(points).items():
-        values = [point.value for point in points if point.name == name]
+    summaries = summarise(points)
+    assert {split_rank(name)[0] for name in summaries} == {point.name for point in points}
+    for ranked, summary in summaries.items():
+        name, rank = split_rank(ranked)
+        mine = of_rank([point for point in points if point.name == name], rank)
+        values = [point.value for point in mine]
         real = [value for value in values if not math.isnan(value)]
         assert summary.count == len(values)
         assert [summary.min, summary.max] == json.loads(
             canonical_json([min(real, default=math.nan), max(real, default=math.nan)])
         )
-        assert summary.last_step == [point.step for point in points if point.name == name][-1]
+        assert summary.last_step == mine[-1].step
 
 
 def test_the_digest_of_a_known_series_is_pinned() -> None:

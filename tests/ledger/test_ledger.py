@@ -55,7 +55,7 @@ def test_the_record_is_the_canonical_json_without_what_events_decide(ledger: Led
 def test_the_digest_of_a_record_is_pinned() -> None:
     assert (
         digest_bytes(sealed_bytes(run(id=RUN_ID)))
-        == "b3:7cac05e4190209ac06ef27feecff855e80c894cfd9751e0f74373f95ef1ec6dc"
+        == "b3:0aba4fea2d84951018ab2fc92eb7042460e0332bb9be5db8474308f9da357536"
     )
 
 

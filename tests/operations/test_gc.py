@@ -14,12 +14,26 @@ import pytest
 
 from mltrack.digest import canonical_json
 from mltrack.errors import DataMissing, NotFound, RemoteError
+from mltrack.ledger.ledger import Ledger, sealed_bytes
 from mltrack.live.rundir import RunDir
 from mltrack.operations.du import du
 from mltrack.operations.edit import remove
 from mltrack.operations.gc import DROPPED, PUSHED, UNNAMED, GcReport, GcRequest, gc
+from mltrack.operations.objects import objects_of
 from mltrack.operations.verify import VerifyRequest, verify
-from mltrack.records import new_id, to_dict
+from mltrack.records import (
+    Artifact,
+    CodeState,
+    Environment,
+    Input,
+    Log,
+    Observation,
+    Rank,
+    Resources,
+    Run,
+    new_id,
+    to_dict,
+)
 from mltrack.store.chunks import MIB
 from mltrack.store.manifest import ManifestEntry, encode_manifest
 from tests.operations.keeping import Keeping, flip
@@ -359,3 +373,30 @@ def test_what_an_event_adds_to_a_run_stays(keeping: Keeping):
     with keeping.open() as project:
         problems = verify(project, VerifyRequest()).problems
     assert any("wheels" in (problem.path or "") for problem in problems)
+
+
+def test_what_a_gc_reads_of_a_record_names_every_object_of_it(tmp_path: Path) -> None:
+    digests = iter(f"b3:{number:064x}" for number in range(1, 100))
+    run = Run(
+        schema=1,
+        id="0" * 16,
+        name=None,
+        experiment=None,
+        status="finished",
+        command=("true",),
+        cwd=".",
+        series=next(digests),
+        log=Log(next(digests), 1),
+        code=CodeState(packs=(next(digests),), raw=next(digests)),
+        environment=Environment(lockfile=next(digests), trees={"wheels": next(digests)}),
+        inputs=(Input("a", "file", next(digests), kept=True),),
+        artifacts=(Artifact("b", "file", next(digests), 1),),
+        resources=Resources(series=next(digests)),
+        observation=Observation(paths=next(digests)),
+        ranks=(Rank(0, log=Log(next(digests), 1)),),
+    )
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        ledger.add_record(sealed_bytes(run))
+        [(_, read)] = ledger.records()
+    assert objects_of(read) == objects_of(run)
+    assert len(objects_of(run)) == 11

@@ -538,7 +538,8 @@ def test_a_strangers_record_writes_nothing_outside(person: Person, tmp_path: Pat
     before = {path: os.lstat(path).st_mtime_ns for path in tmp_path.iterdir() if path.name != "there"}
     for one in ids[:-1]:
         done = there.try_("reproduce", one, "--into", "again")
-        assert done.returncode in (1, 6), done.stdout + done.stderr
+        shown_to_it_alone = {0} if one == ids[1] else set()  # an absolute path, which only the command sees
+        assert done.returncode in {1, 6, *shown_to_it_alone}, done.stdout + done.stderr
         subprocess.run(["rm", "-rf", there.cwd / "again"], check=True)
         there.try_("checkout", one, "--into", "again")
         subprocess.run(["rm", "-rf", there.cwd / "again"], check=True)

@@ -27,6 +27,7 @@ from mltrack.environments.docker.troubles import exit_code_of
 from mltrack.environments.docker.usage import Usage
 from mltrack.environments.docker.watcher import Watcher
 from mltrack.errors import EnvironmentFailed
+from mltrack.formats.samples import NAME as SAMPLES
 
 FORWARDED = (
     signal.SIGTERM,
@@ -110,7 +111,7 @@ class Client:
         try:
             targets.make(self.spec["targets"])
             self.start()
-            usage = Usage(self.variables, self.container)
+            usage = Usage(self.variables, self.container, Path(self.spec["usage"]).with_name(SAMPLES))
             self.start_threads(usage)
             self.follow()
             return self.ending(usage)

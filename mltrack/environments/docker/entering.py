@@ -70,6 +70,7 @@ def enter(request: StartRequest) -> Started:
         facts = {
             **facts_of(engine, image, recipe, settings),
             "at": place.at,
+            "mounts": [[known["Target"], known["Source"]] for known in spec["config"]["HostConfig"]["Mounts"]],
             "unrecorded": unrecorded(request, settings, place),
             "variables": seen(image, variables),
         }

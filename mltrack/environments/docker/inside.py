@@ -77,7 +77,20 @@ def mounts_of(request: StartRequest, settings: Settings, place: Place) -> list[d
         if place.inside(path) != str(path) and not any(str(path) == known["Target"] for known in mounts):
             mounts.append(mount(str(path), str(path), is_fixed))
     mounts += [mount(asked.source, asked.target, asked.read_only) for asked in settings.mounts]
-    return mounts
+    known_targets = [known["Target"] for known in mounts]
+    return mounts + [
+        mount(str(source), target, is_fixed=True)
+        for target, source in request.binds.items()
+        if not is_seen(target, source, known_targets, place)
+    ]
+
+
+def is_seen(target: str, source: Path, known: Iterable[str], place: Place) -> bool:
+    """Is a path seen inside without a mount of its own? What the settings mount there comes first; below one of their
+    mounts an engine would have to make a place in the user's directory."""
+    if place.inside(Path(target)) == target:
+        return os.path.exists(target) and os.path.samefile(target, source)
+    return any(PurePosixPath(target).is_relative_to(mounted) for mounted in known)
 
 
 def mount(source: str, target: str, is_fixed: bool = False) -> dict[str, Any]:
