@@ -19,8 +19,9 @@ from setuptools.errors import CompileError
 FLAGS = "-std=gnu11 -O2 -g0 -fPIC -shared -fvisibility=hidden -fno-delete-null-pointer-checks -Wall -Wextra"
 REFUSED = "-U_FORTIFY_SOURCE -U_FILE_OFFSET_BITS"
 """With these set by a compiler's defaults, the functions that we define would be macros."""
-LIBRARIES = "-Wl,--as-needed,-O1,--hash-style=gnu,-s -ldl -lpthread"
-"""On older systems `dlsym` is in a library of its own."""
+LIBRARIES = "-Wl,--as-needed,-O1,--hash-style=gnu,-z,now,-s -ldl -lpthread"
+"""On older systems `dlsym` is in a library of its own. `now`: to look a function up late needs stack, which a signal's
+handler may not have."""
 
 
 class BuildPreload(build_ext):

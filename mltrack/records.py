@@ -278,6 +278,8 @@ class Observation:
     """Programs that could not be watched from within, and what else limits what was seen: sentences."""
     paths: str | None = None
     """Digest of the object that lists each path with the rule that placed it."""
+    listings: str | None = None
+    """Digest of the object with what was in the directories that it listed: names and sizes."""
 
 
 @noun

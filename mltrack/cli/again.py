@@ -36,13 +36,16 @@ def reproduce(
     put_back: Annotated[
         bool, typer.Option("--put-back", help="Write data outside the project at its own place, where nothing is.")
     ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take; start nothing.")] = False,
     as_json: Json = False,
 ) -> int:
     """Run a past run again from its record, and compare the results.
 
     Code, data and environment are restored in a directory of their own. Exits 0 when the result is the same (identical
-    to within noise), 1 otherwise.
+    to within noise), 1 otherwise; with --plan 0, or 6 when something that is needed is missing everywhere.
     """
+    if plan:
+        return show_plan(ref, url, put_back, as_json)
     from mltrack.compare.verdict import is_success
     from mltrack.operations.reproduce import Asked
     from mltrack.operations.reproduce import reproduce as reproduce_run
@@ -62,9 +65,26 @@ def reproduce(
     else:
         from mltrack.views.verdict import verdict_page
 
-        show(verdict_page(done.verdict))
+        show(verdict_page(done.verdict, done.now.id if done.now else None))
         say(f"The reproduction is in {done.directory}")
     return 0 if is_success(done.verdict.grade) else 1
+
+
+def show_plan(ref: str, url: str | None, put_back: bool, as_json: bool) -> int:
+    """What a reproduction would take; the exit code."""
+    from mltrack.errors import DataMissing
+    from mltrack.operations.foretell import foretell
+
+    found = foretell(ref, working_directory(), url, put_back, say)
+    if as_json:
+        from mltrack.records import to_dict
+
+        show_json(to_dict(found))
+    else:
+        from mltrack.views.foretold import foretold_page
+
+        show(foretold_page(found))
+    return DataMissing.exit_code if found.missing else 0
 
 
 Link = Annotated[

@@ -112,15 +112,17 @@ def set_up(story: Story) -> None:
 
 def two_runs(story: Story) -> None:
     """Two runs, an uncommitted change between them, and what mltrack says of it."""
-    run = ("mltrack", "run", "--params", "params.yaml", "--metrics", "metrics.json", "--input", "data/iris.csv")
+    run = ("mltrack", "run", "--why")
     command = ("--", ".venv/bin/python", "train.py")
-    story.tell("A first run. Nothing in the script has to change; it may log a series if it likes.")
-    story.must(*run, "--why", "a baseline", *command)
+    story.tell(
+        "A first run. Nothing is declared, and nothing in the script has to change; it may log a series if it likes."
+    )
+    story.must(*run, "a baseline", *command)
     story.tell(
         "More hidden units and more steps. The change is not committed; mltrack keeps the exact tree all the same."
     )
     (story.project / "params.yaml").write_text(CHANGED)
-    story.must(*run, "--why", "is it too small?", *command)
+    story.must(*run, "is it too small?", *command)
     story.tell("What has been run?")
     story.must("mltrack", "ls")
     story.tell("What differs between the last two runs?")

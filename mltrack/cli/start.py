@@ -97,9 +97,11 @@ def told(work: Callable[[Tell], Run], project: Project, quiet: bool, as_json: bo
 
         show_json(run_json(done))
     elif not quiet:
+        from mltrack.views.text import clean
+
         say(summary(done))
         for warning in done.warnings:
-            say(f"warning: {warning.message}")
+            say(f"warning: {clean(warning.message)}")
     return exit_code_of(done)
 
 

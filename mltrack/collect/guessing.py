@@ -1,7 +1,8 @@
 """The pattern set `auto`: metrics in a line of output that nobody wrote a pattern for.
 
-Only a line that names its step counts (`epoch 3`, `[10]`, `'epoch': 1.0`), or a progress bar below such a line. It is
-asked for by name, never used otherwise: a guess may take a time or a count for a metric. Pure; no state.
+Only a line that names its step counts (`epoch 3`, `[10]`, `'epoch': 1.0`); below such a line also a progress bar, and
+one of nothing but names and numbers (`loss: 0.5 acc: 0.3`). It is asked for by name, never used otherwise: a guess may
+take a time or a count for a metric. Pure; no state.
 """
 
 from __future__ import annotations
@@ -32,14 +33,16 @@ _PAIR = lazy(
 )
 _BARE = lazy(rf"(?P<name>{_WORD}(?: {_WORD}){{0,2}})[ \t]{{1,4}}(?P<value>{NUMBER})[A-Za-z%/µ]{{0,8}}", re.IGNORECASE)
 _BETWEEN = lazy(r"[,;|\t\0]|: | - ")
+_NOTHING = lazy(r"(?:\0(?:(?:ms|s|m|h)\b)?|[ \t,;|-])*")
+"""What is left of a line of pairs without them: separators, and units of time."""
 _PROGRESS = lazy(r"(?<![\w/])\d{1,9}/\d{1,9}(?![\w/])|\d%\|")
 
 
 def guess(line: str, is_below_a_step: bool = False) -> tuple[int | float | None, list[tuple[str, float]]]:
-    """The step that a line names, and its metrics; both may be nothing. Only a progress bar may do without a step, and
-    only below a line that names one."""
+    """The step that a line names, and its metrics; both may be nothing. Only a progress bar, and a line of pairs
+    alone, may do without a step, and only below a line that names one."""
     step, rest = without_step(line)
-    if step is None and not (is_below_a_step and _PROGRESS.search(line)):
+    if step is None and not (is_below_a_step and (_PROGRESS.search(line) or is_pairs(line))):
         return None, []
     found: list[tuple[str, float]] = []
     for match in _PAIR.finditer(rest):
@@ -49,6 +52,15 @@ def guess(line: str, is_below_a_step: bool = False) -> tuple[int | float | None,
         if bare is not None:
             found.append((metric_name(bare["name"]), number_of(bare["value"])))
     return step, [(name, value) for name, value in found if name and name.lower() not in WORDS]
+
+
+def is_pairs(line: str) -> bool:
+    """Is there nothing in a line but names with their numbers? In prose there are other words; and a single whole
+    number is a count (`batch size: 32`) more often than a measurement."""
+    values = [match["value"] for match in _PAIR.finditer(line)]
+    if not values or (len(values) == 1 and values[0].lstrip("+-").isdigit()):
+        return False
+    return _NOTHING.fullmatch(_PAIR.sub("\0", line.strip())) is not None
 
 
 def without_step(line: str) -> tuple[int | float | None, str]:

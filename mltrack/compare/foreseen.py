@@ -27,6 +27,9 @@ EARLY = frozenset(
 OF_SNAPSHOT = frozenset(("left-out", "secret-file", "partial-clone", "odd-file"))
 """Kinds that `left_out` gives."""
 
+UNNAMED = "params.yaml"
+"""Its params are those of a run without being named (`operations/run_params.py`), if the command reads it."""
+
 SEEDS = ("seed", "random_state", "randomstate")
 SYSTEM = ("/dev", "/proc", "/sys", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/nix", "/opt/conda")
 """Directories of the machine's own software and devices: no data of a run."""
@@ -272,9 +275,11 @@ def arguments(command: Sequence[str]) -> Iterator[str]:
 
 
 def texts(run: Run) -> Iterator[str]:
-    """The absolute paths among the values of params files."""
+    """The absolute paths among the values of params files; of one that nobody named it is not known if it is read."""
+    named = any(UNNAMED in word for word in (*run.declared.get("params", ()), *run.command))
+    unknown = {"argv"} if named else {"argv", UNNAMED}
     for name, value in run.params.items():
-        if run.param_sources.get(name) != "argv":
+        if run.param_sources.get(name) not in unknown:
             yield from (text for text in flat(value) if text.startswith("/") and "\n" not in text)
 
 

@@ -31,6 +31,7 @@ CARRIED = frozenset(
         *("network", "input-changed", "input-unreadable", "input-not-kept", "unwatched", "reads-cache", "reads-secret"),
         *("package-lost", "local-package", "package-on-path", "conda-python", "environment", "unhashed", "image-local"),
         *("python-unseen", "system", "artifacts-over-limit", "environment-incomplete"),
+        "listing-not-kept",
     )
 )
 """Kinds that the next run of the same command will most likely have too, and that cost too much to look for first."""
@@ -38,7 +39,7 @@ CARRIED = frozenset(
 SEEN = frozenset(
     (
         *("network", "input-changed", "input-unreadable", "unwatched", "reads-cache", "reads-secret"),
-        "artifacts-over-limit",
+        *("artifacts-over-limit", "listing-not-kept"),
     )
 )
 """Of these, what only a run itself can show."""
@@ -68,6 +69,8 @@ WARNINGS = {
         "D",
         "Whoever runs it again must put it there: keep an example of it, without the secrets, in the repository.",
     ),
+    "listing-not-kept": ("C", "If which names it found there counts, keep all of it: inputs.whole_directories: true."),
+    "stand-in-read": ("F", "Record the run that it repeats again, with inputs.whole_directories: true."),
     "artifacts-over-limit": ("C", "Declare the outputs that count with --output, or raise observe.artifact_limit."),
     "artifact-not-kept": ("C", "Let nothing write it when the command has ended, and run it again."),
     "writes-mixed": ("C", "Keep runs apart that work at the same time: mltrack run --isolated"),

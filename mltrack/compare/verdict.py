@@ -43,6 +43,8 @@ COULD_NOT_RUN = "could not run"
 GRADES = (IDENTICAL, EQUIVALENT, WITHIN_TOLERANCE, WITHIN_NOISE, DIFFERENT, NOTHING_TO_COMPARE, COULD_NOT_RUN)
 """All grades, the best first."""
 
+TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/shm/")
+
 
 @noun
 class Rules:
@@ -80,7 +82,31 @@ def judge(then: Run, now: Run, rules: Rules) -> Verdict:
         artifacts=tuple(artifacts),
         metrics=tuple(metrics),
         conditions=tuple(outcome + conditions(then, now)),
+        cause=failure(then, now),
     )
+
+
+def failure(then: Run, now: Run) -> str | None:
+    """What comes before all comparisons: that a command failed. None if neither did, or nobody knows."""
+    if then.status in ("lost", "running"):
+        return None
+    before, after = ending(then), ending(now)
+    if after is None:
+        return f"the command finished; the original {before}." if before else None
+    if before is None:
+        return f"the command {after}; the original finished."
+    return f"both {after}." if before == after else f"the command {after}; the original {before}."
+
+
+def ending(run: Run) -> str | None:
+    """`failed with exit 1`; None of a run that finished well."""
+    if run.status == "finished":
+        return None
+    if run.status == "interrupted":
+        return "was interrupted"
+    if run.signal is not None:
+        return f"was ended by signal {run.signal}"
+    return f"{run.status} with exit {run.exit_code}" if run.exit_code is not None else f"was {run.status}"
 
 
 def outcome_conditions(then: Run, now: Run) -> list[Condition]:
@@ -204,10 +230,30 @@ def conditions(then: Run, now: Run) -> list[Condition]:
     told += [as_condition(change) for change in found.hardware if not change.what.endswith("memory_bytes")]
     told += [Condition("mltrack", item.a, item.b) for item in found.informative if item.what == "origin.mltrack"]
     told += [as_condition(change, "code.") for change in found.code if change.what.endswith(("tree", "raw"))]
-    told += [as_condition(change, "inputs.") for change in found.inputs]
+    told += [as_condition(change, "inputs.") for change in found.inputs if is_told(change, then, now)]
     told += [as_condition(change, "params.") for change in found.params]
     told += [as_condition(change) for change in found.command if not is_same_program_elsewhere(change)]
     return told
+
+
+def is_told(change: Change, then: Run, now: Run) -> bool:
+    """Is it a circumstance that an input differs? One that was only observed must have been there for both to see."""
+    sides = [item for item in (change.a, change.b) if item is not None]
+    if any(item.found != "observed" or item.kind == "url" for item in sides):
+        return True
+    if change.kind not in ("added", "removed"):
+        return change.kind != "renamed"
+    if not all(run.observation is not None and run.observation.complete for run in (then, now)):
+        return False
+    path, (own, other) = change.what, (now, then) if change.kind == "added" else (then, now)
+    if path.startswith(TEMPORARY) or any(item.path == path for item in own.artifacts):
+        return False  # it is written anew each time
+    return not any(is_one_of(path, item.path) for item in other.inputs)
+
+
+def is_one_of(path: str, other: str) -> bool:
+    """Is one of the two below the other? Many files of a directory are one input, and a few are not."""
+    return path.startswith(f"{other}/") or other.startswith(f"{path}/")
 
 
 def as_condition(change: Change, prefix: str = "") -> Condition:

@@ -57,7 +57,7 @@ def capture(request: Request) -> Found:
 
 
 def rebuild(request: RebuildRequest) -> Rebuilt:
-    """The command as it is, with a warning that says what of this machine it uses.
+    """The command as it is; with a warning that says what of this machine it uses, unless that is what it was.
 
     Raises EnvironmentFailed if its program is not here.
     """
@@ -73,6 +73,8 @@ def rebuild(request: RebuildRequest) -> Rebuilt:
             f"The program {missing[0]!r}, which the run used, is not on this machine.",
             "Install it, or put its directory on PATH, and try again.",
         )
+    if recorded and recorded == here:
+        return Rebuilt(request.command, {}, None)
     told = [f"{name} ({compare(recorded.get(name), program)})" for name, program in here.items()]
     message = f"The environment is this machine's: {', '.join(told) or 'its programs'}."
     return Rebuilt(request.command, {}, None, (Warning("environment", message),))

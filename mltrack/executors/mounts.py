@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -35,6 +37,18 @@ def make_binds(binds: Sequence[Bind]) -> None:
         except OSError:
             if not bind.is_optional:
                 raise
+            remove_stand_in(bind.target)
+
+
+def remove_stand_in(target: str) -> None:
+    """Remove the empty file or directory that was to be covered: what the command cannot see is not there for it,
+    rather than empty."""
+    with suppress(OSError):
+        fields = os.lstat(target)
+        if stat.S_ISDIR(fields.st_mode):
+            os.rmdir(target)
+        elif stat.S_ISREG(fields.st_mode) and fields.st_size == 0:
+            os.unlink(target)
 
 
 def c_library() -> Any:

@@ -25,7 +25,9 @@ SECRET_NAMES = lazy(
     | \.?netrc | _netrc | \.pypirc | \.npmrc | \.git-credentials | \.htpasswd | \.pgpass | \.my\.cnf | kaggle\.json
     | \.?credentials(\.(json|ya?ml|toml|ini|cfg|csv|txt))? | .*[-_]credentials\.(json|ya?ml|toml|ini)
     | \.?secrets?(\.(json|ya?ml|toml|ini|cfg|txt))? | client_secret.*\.json | service[-_]account.*\.json
-    | kubeconfig | \.dockercfg | \.boto | \.s3cfg
+    | kubeconfig | \.dockercfg | \.boto | \.s3cfg | krb5cc.* | x509up_.* | \.xauthority
+    | [^.]*api[-_]?keys?([-_][^.]*)?(\.(json|ya?ml|toml|ini|cfg|txt))? | token(\.(txt|json))?
+    | (hf|gh|github|gitlab|wandb|slack|access|auth|api|bearer|refresh)[-_]token(\.(txt|json))?
     """
 )
 

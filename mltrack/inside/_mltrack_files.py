@@ -1,23 +1,14 @@
 """What a Python process does to files, told from its audit events: where the preloaded library is not there to do it.
 
-Executed after `_mltrack_watch.py`, among the names of that file, and by its rules. An audit event comes before what it
-tells of, which may fail: so the file is looked at, and what is not there is not told.
+Executed after `_mltrack_watch.py` and `_mltrack_before.py`, among the names of those files, and by their rules. An
+audit event comes before what it tells of, which may fail: so the file is looked at, and what is not there is not told.
 """
 # ruff: noqa: F821
 
 import os
+import sys
 
 _MOST_PATHS = 300000
-_MOST_BYTES = 64 << 20  # of a file that is copied before it is changed
-_MOST_BYTES_IN_ALL = 1 << 30
-_MOST_OPEN = 32
-_NEVER = (
-    *("/.git/", "/.cache/", "/__pycache__/", "/site-packages/", "/dist-packages/", "/.mltrack/", "/.ssh/", "/.aws/"),
-    *("/.gnupg/", "/.kube/", "/.docker/", "/.netrc", "/.pgpass", "/.env", "/id_rsa", "/id_ed25519", "/.kaggle/"),
-    *("/.config/", "/.huggingface/", "/secrets", "/secret.", "/credentials"),
-)
-_ENDS = ("/token", ".pem", ".key", ".p12", ".pfx", "-wal", "-shm", "-journal")
-_TOPS = ("/dev/", "/run/", "/var/", "/etc/", "/usr/")
 
 _TO_WRITE = os.O_WRONLY | os.O_RDWR
 _NO_FILE = getattr(os, "O_PATH", 0)
@@ -26,16 +17,14 @@ _MORE = _TO_WRITE | os.O_CREAT | os.O_TRUNC | _NO_FILE | _TEMPORARY  # a flag of
 _KIND, _FILE, _DIRECTORY = 0o170000, 0o100000, 0o040000
 
 
-class Files(Watch):
+class Files(Before):
     """A watch that tells of files, hosts and programs too."""
 
     def __init__(self, directory):
-        Watch.__init__(self, directory)
+        Before.__init__(self, directory)
         self.apart = ("/proc/", "/sys/", "/dev/", os.path.dirname(directory) + "/")
-        self.reads = set()
-        self.told = {"r": self.reads, "w": set(), "u": set(), "s": set(), "x": set(), "i": set()}
         self.ports = set()
-        self.copied = self.left_open = 0
+        self.is_said = False
 
     def handlers(self):
         return {
@@ -45,6 +34,7 @@ class Files(Watch):
             "os.rename": self.on_rename,
             "os.remove": self.on_remove,
             "os.rmdir": self.on_remove,
+            "os.mkdir": self.on_mkdir,
             "os.link": self.on_link,
             "os.symlink": self.on_symlink,
             "os.truncate": self.on_truncate,
@@ -96,6 +86,8 @@ class Files(Watch):
     def on_open(self, path, mode, flags):
         if type(path) is int or type(flags) is not int:
             return
+        if mode is None and self.is_elsewhere(path, flags):
+            return
         path = self.absolute(path)
         if path is None:
             return
@@ -104,6 +96,21 @@ class Files(Watch):
                 self.to_read(path, mode is not None)
         elif not flags & _NO_FILE and not (_TEMPORARY and flags & _TEMPORARY == _TEMPORARY):
             self.to_write(path, flags & os.O_TRUNC, flags & _TO_WRITE)
+
+    def is_elsewhere(self, path, flags):
+        """Is it relative to a directory that `os.open` was given? The event does not name that: it is said instead.
+
+        Who clears directories away or walks through them opens nothing else: that need not be said.
+        """
+        if os.fsdecode(path)[:1] == "/" or flags & os.O_DIRECTORY:
+            return False
+        frame = _program()
+        if frame is None or not any(type(one) is tuple and "dir_fd" in one for one in frame.f_code.co_consts):
+            return False
+        if not self.is_said and frame.f_globals.get("__name__") not in ("shutil", "os"):
+            self.is_said = True
+            self.tell("!", "", "os.open with dir_fd")
+        return True
 
     def to_read(self, path, is_no_directory=False):
         """`is_no_directory`: it is opened by `open`, which refuses directories; so the cheaper question is enough."""
@@ -146,7 +153,7 @@ class Files(Watch):
             return
         if not was_changed and (was_read or letter == "u") and not _is_copied_never(path):
             self.reads.add(path)  # so that our own opening is not told
-            self.keep(path, found.st_size, was_read)
+            self.keep(path)
             if not was_read:
                 self.reads.discard(path)
         self.remember(letter, path)
@@ -197,6 +204,11 @@ class Files(Watch):
             self.forget(path)
             self.tell("d", path)
 
+    def on_mkdir(self, path, mode=0o777, directory=-1):
+        path = self.absolute(path, directory)
+        if path is not None and not os.path.lexists(path) and os.access(os.path.dirname(path), os.W_OK):
+            self.tell("k", path)
+
     def on_symlink(self, source, target, directory=-1):
         path = self.absolute(target, directory)
         if path is not None and not os.path.lexists(path):
@@ -212,57 +224,6 @@ class Files(Watch):
     def on_load(self, name):
         if isinstance(name, str) and "/" in name:
             self.on_open(name, None, os.O_RDONLY)
-
-    # What was in a file before it is changed
-
-    def before_loss(self, path):
-        """Of a file that was read and is about to lose its name: it gets another one, which costs nothing."""
-        if path not in self.reads or path in self.told["w"] or path in self.told["u"]:
-            return
-        if not os.path.isfile(path) or os.path.islink(path) or _is_copied_never(path):
-            return
-        name = _name_of(path)
-        try:
-            self.make_place()
-            os.link(path, os.path.join(self.directory, "before", name))
-        except FileExistsError:
-            return
-        except OSError:
-            name = "-"
-        self.tell("b", path, name)
-
-    def keep(self, path, size, was_read):
-        """Copy a file. One that this process had open stays open: to close it would drop the program's locks on it."""
-        name, kept = _name_of(path), "-"
-        place = os.path.join(self.directory, "before", name)
-        self.copied += size
-        self.left_open += was_read
-        if size <= _MOST_BYTES and self.copied <= _MOST_BYTES_IN_ALL and self.left_open <= _MOST_OPEN:
-            try:
-                self.make_place()
-                target = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            except FileExistsError:
-                return  # another process kept it before us
-            except OSError:
-                target = None
-            if target is not None:
-                try:
-                    disk = os.fstatvfs(target)
-                    if disk.f_bavail * disk.f_frsize > 2 * size + (256 << 20) and _copy(path, target, was_read):
-                        kept = name
-                finally:
-                    os.close(target)
-                    if kept == "-":
-                        os.unlink(place)
-        self.tell("b", path, kept)
-
-    def make_place(self):
-        place = os.path.join(self.directory, "before")
-        if not os.path.isdir(place):
-            try:
-                os.mkdir(place, 0o700)
-            except FileExistsError:
-                pass
 
     # Hosts
 
@@ -322,6 +283,14 @@ class Files(Watch):
         self.on_start("/bin/sh", [], None)
 
 
+def _program():
+    """The frame of the program that called what we were told of."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") in (__name__, "_mltrack_watch", "_mltrack_before"):
+        frame = frame.f_back
+    return frame
+
+
 def _place_of(directory):
     is_number = type(directory) is int and directory >= 0
     return os.readlink("/proc/self/fd/%d" % directory) if is_number else os.getcwd()
@@ -333,40 +302,6 @@ def _normal(path):
     if mark and tail[:1] in ("", "/"):
         path = os.path.realpath(head + mark) + tail
     return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
-
-
-def _is_copied_never(path):
-    """Nobody's data, or somebody's secret: must not lie in a second place."""
-    if path.startswith(_TOPS) and not path.startswith("/var/tmp/"):
-        return True
-    return path.endswith(_ENDS) or any(part in path for part in _NEVER)
-
-
-def _name_of(path):
-    """The name of the copy is that of the path, so that of the whole run the first one stays."""
-    value = 0xCBF29CE484222325
-    for byte in os.fsencode(path):
-        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-    return "h%016x" % value
-
-
-def _copy(path, target, stays_open):
-    try:
-        source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        while True:
-            block = os.read(source, 1 << 20)
-            if not block:
-                return True
-            if os.write(target, block) != len(block):
-                return False
-    except OSError:
-        return False
-    finally:
-        if not stays_open:
-            os.close(source)
 
 
 def _decoded(text):

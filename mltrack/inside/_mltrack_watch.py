@@ -1,9 +1,8 @@
 """Python's audit events of a process of a run, written into the journal that `observe/__init__.py` describes.
 
-Executed by `sitecustomize.py`. Where the preloaded library is in the process (`MLTRACK_WATCHED` is its id), that tells
-of the files, and only what it cannot know is told here: the URLs. Else `_mltrack_files.py` does both. Imports nothing
-that is not there already, never prints, never raises: but what a signal handler of the program raises while we work is
-passed on.
+Executed by `sitecustomize.py`. Where the preloaded library is in the process, that tells of the files, and only what it
+cannot know is told here: the URLs. Else `_mltrack_files.py` does both. Imports nothing that is not there already, never
+prints, never raises: but what a signal handler of the program raises while we work is passed on.
 """
 
 import os
@@ -14,7 +13,7 @@ _LOWEST = 100  # a descriptor's number that a program which closes and opens its
 _MOST_LINES = 2000000
 _MOST_URLS = 1000
 _HERE = ("localhost", "0.0.0.0", "::", "::1", "")
-_OURS = (__name__, "_mltrack_files", "os", "posixpath", "genericpath", "codecs")
+_OURS = (__name__, "_mltrack_before", "_mltrack_files", "os", "posixpath", "genericpath", "codecs")
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 

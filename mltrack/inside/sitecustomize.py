@@ -74,6 +74,7 @@ def _is_helper(words):
 _REPORT = "_mltrack_process"
 _RANK = "_mltrack_rank"
 _WATCH = "_mltrack_watch"
+_BEFORE = "_mltrack_before"
 _FILES = "_mltrack_files"
 _SEVERAL = (
     "WORLD_SIZE",
@@ -132,11 +133,11 @@ def _begin_watch(loader, place):
     that is imported, the process bears no hook.
     """
     directory = os.environ.get("MLTRACK_OBSERVE")
-    if not directory or not hasattr(sys, "addaudithook"):
+    if not directory or os.environ.get("MLTRACK_HOOK") == "off" or not hasattr(sys, "addaudithook"):
         return
     _tell_hook(directory)
-    if os.environ.get("MLTRACK_WATCHED", "").lstrip("0") != str(os.getpid()):
-        names = _names_of(_FILES, loader, place, _names_of(_WATCH, loader, place))
+    if not _has_library(directory):
+        names = _names_of(_FILES, loader, place, _names_of(_BEFORE, loader, place, _names_of(_WATCH, loader, place)))
         names["watch"](names["Files"](directory))
         return
 
@@ -150,6 +151,32 @@ def _begin_watch(loader, place):
         _at_import["http"] = begin
 
 
+def _has_library(directory):
+    """Is the preloaded library in this process? What it says of the process outlives an exec without it.
+
+    Its descriptor of the journal, from 100 on, does not; where that is not found, the memory of the process is asked.
+    """
+    if os.environ.get("MLTRACK_WATCHED", "").lstrip("0") != str(os.getpid()):
+        return False
+    try:
+        journal = os.stat(_journal(directory))
+        for number in range(100, 103):
+            found = os.fstat(number)
+            if (found.st_ino, found.st_dev) == (journal.st_ino, journal.st_dev):
+                return True
+    except OSError:
+        pass
+    try:
+        with open("/proc/self/maps", "rb") as maps:
+            return b"/preload.so" in maps.read()
+    except OSError:
+        return False
+
+
+def _journal(directory):
+    return os.path.join(directory, os.uname()[1].replace("/", "_") + ".log")
+
+
 _at_import = {}  # name of a module -> what is done before it is looked for
 
 
@@ -157,8 +184,7 @@ def _tell_hook(directory):
     """The line of the journal that says that this process has the hook."""
     import time
 
-    path = os.path.join(directory, os.uname()[1].replace("/", "_") + ".log")
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    fd = os.open(_journal(directory), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         name = (sys.executable or "").replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
         os.write(fd, os.fsencode("h %d %d\t%s\n" % (os.getpid(), time.time_ns(), name)))

@@ -23,9 +23,14 @@ newline stand as `\\\\`, `\\t` and `\\n`. A process tells of the same thing once
     u  an existing file opened to change it: what  b  before the first write that we saw, PATH was copied to
        was in it counts (r+, a, a database)           `observed/before/TEXT`; TEXT is `-` where it could not be
     m  renamed: from PATH to the second PATH       p  this process is watched by the library; PATH is its program
-    d  removed                                     h  this process is watched by the hook; PATH is its interpreter
+    d  removed; TEXT `/` if it is a directory      h  this process is watched by the hook; PATH is its interpreter
     n  PATH is a URL, or `tcp://host:port`         x  PATH is executed next and cannot be watched (static, set-uid)
+    k  a directory was made
     !  the rest of this process is not told: TEXT  i  a Python that was started without the hook in it (-I, -E, -S)
+
+TEXT of `b` is `NAME CTIME_NS`: the copy's name, and when what was copied had last been changed (its ctime, asked just
+before), for it may have been changed between the read and the copy. The size of `observed/kept` in bytes is the sum of
+what the processes of the run keep in `before/`, in units of 4 KiB.
 """
 
 from __future__ import annotations
@@ -38,6 +43,8 @@ DIRECTORY = "observed"
 BEFORE = "before"
 """Below that: contents of files before they were changed."""
 VARIABLE = "MLTRACK_OBSERVE"
+HOOK = "MLTRACK_HOOK"
+"""`off` where the settings leave the hook out, and the library is to tell all the same."""
 
 COPY_LIMIT = 64 << 20
 """Bytes of a file up to which it is copied before it is changed, where it cannot be cloned at no cost."""

@@ -14,6 +14,9 @@ from mltrack.observe import Event, Seen
 NOTHING: frozenset[int] = frozenset()
 MOST_URLS = 1000
 MOST_UNWATCHED = 1000
+MOST_GONE = 1000
+"""Files that the run made and removed again, of which all is kept; of more only that they were its own."""
+MOST_MADE = 1 << 18
 
 
 class Path:
@@ -52,10 +55,24 @@ class Fold:
         """Paths that were read first, as they become known; whoever looks takes them out."""
         self.moved: dict[str, str] = {}
         """Files that the run did not make -> where it renamed them to: what was in them may be there now."""
+        self.disturbed: dict[str, tuple[int, int]] = {}
+        """Paths that may stand for something else than before -> when first and when last that came about."""
+        self.failed = 0
+        """How many events could not be followed."""
+        self.gone = 0
+        """How many files the run made and removed again."""
+        self._gone: set[int] = set()
+        """Hashes of the names of those that were forgotten: made again by whomever, they are the run's."""
+        self._holds: dict[str, str] = {}
+        """`moved` the other way round."""
         self._paths: dict[str, Path] = {}
         self._below: dict[str, set[str]] = {}
         """Directory -> names of what is known in it, directories too."""
         self._pids: dict[int, frozenset[int]] = {}
+        self._made: set[str] = set()
+        """Directories that the run made: what is in them, whoever put it there, was not there before."""
+        self._brought: set[str] = set()
+        """Links, and what was renamed: what is below them may have been there before, elsewhere."""
 
     def take(self, event: Event) -> None:
         """One more event."""
@@ -63,11 +80,16 @@ class Fold:
         if letter == "r":
             self._touch(path, pid, at_ns, False)
         elif letter in "wul":
-            self._write(self._touch(path, pid, at_ns, letter == "u", is_read=False), letter)
-        elif letter == "s":
+            path = normal(path)
+            self._write(path, self._touch(path, pid, at_ns, letter == "u", is_read=False), letter, at_ns)
+            if letter == "l":
+                self._brought.add(path)
+        elif letter in "sk":
             self._of(normal(path), pid, at_ns)
+            if letter == "k":
+                self._made.add(normal(path))
         elif letter == "d":
-            self._remove(normal(path), pid, at_ns)
+            self._remove(normal(path), pid, at_ns, other == "/")
         elif letter == "m":
             self._move(normal(path), normal(other), pid, at_ns)
         elif letter == "b":
@@ -79,7 +101,10 @@ class Fold:
 
     def take_all(self, events: Iterable[Event]) -> None:
         for event in events:
-            self.take(event)
+            try:
+                self.take(event)
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+                self.failed += 1
 
     def seen(self) -> dict[str, Seen]:
         """Path -> what was done to it, in the order in which the paths were first touched."""
@@ -99,6 +124,7 @@ class Fold:
         one = self._paths.get(path)
         if one is None:
             one = self._paths[path] = Path(at_ns)
+            one.writes = bool(self._gone) and hash(path) in self._gone
             self._list(path)
         if pid not in one.pids:
             one.pids = one.pids | {pid} if one.pids else self._alone(pid)
@@ -133,18 +159,74 @@ class Fold:
             one.reads = True
             one.is_removed = False
         if (is_read or is_first) and not one.writes and not one.is_read_first:
-            one.is_read_first = True
+            one.is_read_first = not (self._made and self._is_in_made(path))
             self.fresh.append(path)
         return one
 
-    def _write(self, one: Path, letter: str) -> None:
+    def _is_in_made(self, path: str) -> bool:
+        """Does it lie in a directory that the run made, and not behind a link or in what came from elsewhere?"""
+        while path not in self._brought:
+            if path in self._made:
+                return True
+            path = path.rpartition("/")[0]
+            if not path:
+                break
+        return False
+
+    def _disturb(self, path: str, at_ns: int) -> None:
+        """From now on the path may stand for something else."""
+        first, last = self.disturbed.get(path, (at_ns, at_ns))
+        self.disturbed[path] = (min(first, at_ns), max(last, at_ns))
+
+    def _spoil(self, path: str) -> None:
+        """What was moved there is there no more as it was."""
+        if self._holds:
+            source = self._holds.pop(path, None)
+            if source is not None:
+                self.moved.pop(source, None)
+
+    def _forget(self, path: str) -> None:
+        """Drop a file of which nothing is left but that the run made it: some make one for each batch."""
+        self.gone += 1
+        if self.gone <= MOST_GONE:
+            return
+        del self._paths[path]
+        if len(self._gone) < MOST_MADE:
+            self._gone.add(hash(path))
+        while path != "/":
+            parent, _, name = path.rpartition("/")
+            path = parent or "/"
+            names = self._below[path]
+            names.discard(name)
+            if names or path in self._paths:
+                return
+            del self._below[path]
+
+    def _write(self, path: str, one: Path, letter: str, at_ns: int) -> None:
+        if letter == "l" or (letter == "w" and one.is_read_first):
+            self._disturb(path, at_ns)
+        self._spoil(path)
         one.writes = True
         one.updates = one.updates or letter == "u"
         one.is_removed = False
 
-    def _remove(self, path: str, pid: int, at_ns: int) -> None:
-        """Removed, with all that is known below it: of a directory, what went unseen before it."""
-        self._of(path, pid, at_ns).is_removed = True
+    def _remove(self, path: str, pid: int, at_ns: int, is_directory: bool) -> None:
+        """Removed, with all that is known below it: of a directory, what went unseen before it.
+
+        Who removes a directory opens it before; not every source can tell that from the reading of a file.
+        """
+        one = self._of(path, pid, at_ns)
+        one.is_removed = True
+        self._spoil(path)
+        is_own = (one.writes or path in self._made) and not one.is_read_first and path not in self._below
+        self._made.discard(path)
+        self._brought.discard(path)
+        if is_own:
+            self._forget(path)
+            return
+        self._disturb(path, at_ns)
+        if is_directory and not one.writes:
+            one.reads = one.is_read_first = False
         for below in self._all_below(path):
             known = self._paths.get(below)
             if known is not None:
@@ -157,17 +239,30 @@ class Fold:
         """
         if source == target or source == "/" or target == "/":
             return
+        is_ours = self._is_in_made(source)
+        (self._made if is_ours else self._brought).add(target)
+        (self._brought if is_ours else self._made).discard(target)
+        self._made.discard(source)
         names = [name for name in self._all_below(source) if not self._is_away(name)]
         for name in (source, *names):
             old = self._of(name, pid, at_ns)
             place = target + name[len(source) :]
+            origin = self._holds.pop(name, None)
+            self._spoil(place)
             if not old.writes and (old.is_read_first or not names):
                 self._touch(name, pid, at_ns, True, is_read=False)
-                self.moved[name] = place
+                origin = name
+            if origin is not None:
+                self.moved[origin], self._holds[place] = place, origin
             new = self._of(place, pid, at_ns)
             new.writes, new.is_removed = True, False
             new.pids |= old.pids
             old.is_removed = True
+            if old.writes and not old.is_read_first and name not in self._below:
+                self._forget(name)
+            elif name == source:
+                self._disturb(source, at_ns)
+        self._disturb(target, at_ns)
         self.written_trees.add(target)
 
     def _is_away(self, path: str) -> bool:

@@ -10,18 +10,21 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from heapq import merge
 from pathlib import Path
 
 from mltrack.observe import Event
 
 SUFFIX = ".log"
-LETTERS = frozenset("rwulmdsbnphxi!")
+LETTERS = frozenset("rwulmdskbnphxi!")
 LONGEST_LINE = 1 << 16
 """Bytes; two paths of the longest kind, all of it escaped, have 33,000."""
 LONGEST_JOURNAL = 2 << 30
 """Bytes of one host's journal that are read; what comes after is as good as not told."""
 MOST_HOSTS = 4096
+LONGEST_PATH = 1 << 12
+"""Bytes of a path that the kernel takes."""
 BLOCK = 8 << 20
 """Bytes that are read of one journal at a time."""
 HOST_SHIFT = 32
@@ -35,6 +38,7 @@ ESCAPED = {b"t": b"\t", b"n": b"\n", b"\\": b"\\"}
 def read(directory: Path) -> Iterator[Event]:
     """Every event in the journals of a directory, those of several hosts by their time; none where there is none."""
     tail = Tail(directory)
+    tail.stop_here()
     try:
         while events := tail.take():
             yield from events
@@ -50,10 +54,19 @@ class Tail:
         self.strange = 0
         """Lines that were passed over."""
         self._journals: dict[str, _Journal] = {}
+        self._is_stopped = False
+
+    def stop_here(self) -> None:
+        """Take nothing that comes from now on: a process that outlives the command could tell for ever."""
+        self._find()
+        self._is_stopped = True
+        for journal in self._journals.values():
+            journal.stop_here()
 
     def take(self) -> list[Event]:
         """The events since the last time, at most a block of each journal; empty when there are none now."""
-        self._find()
+        if not self._is_stopped:
+            self._find()
         found: list[list[Event]] = []
         for journal in self._journals.values():
             events, strange = journal.take()
@@ -102,6 +115,7 @@ class _Journal:
         self._base = base
         self._read = 0
         self._rest = b""
+        self._end = LONGEST_JOURNAL
         self._is_skipping = False
         """Within a line that is too long."""
 
@@ -113,7 +127,7 @@ class _Journal:
             if self._read >= LONGEST_JOURNAL:
                 return self._stop()
             try:
-                block = os.pread(self._handle, BLOCK, self._read)
+                block = os.pread(self._handle, min(BLOCK, self._end - self._read), self._read)
             except OSError:  # the file's server has gone
                 block = b""
             if not block:
@@ -129,6 +143,10 @@ class _Journal:
                 self._rest, self._is_skipping = b"", True
             strange += self._parse(lines, events)
         return events, strange
+
+    def stop_here(self) -> None:
+        with suppress(OSError):
+            self._end = min(self._end, max(self._read, os.fstat(self._handle).st_size))
 
     def close(self) -> None:
         if self._handle >= 0:
@@ -168,7 +186,9 @@ def parse(line: bytes, base: int = 0) -> Event | None:
     other = _text(fields[2]) if len(fields) == 3 else ""
     if "\0" in path or "\0" in other or (letter != "n" and letter != "!" and path[:1] != "/"):
         return None
-    if letter == "m" and other[:1] != "/":
+    if letter != "n" and letter != "!" and len(path) > LONGEST_PATH:
+        return None
+    if letter == "m" and (other[:1] != "/" or len(other) > LONGEST_PATH):
         return None
     return Event(letter, base + int(pid), int(at), path, other)
 

@@ -18,6 +18,10 @@ NOBODY = "0000000000"
 HEAD = 1024
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
 DT_NEEDED, DT_STRTAB = 1, 5
+STARTERS = frozenset(
+    ("singularity", "apptainer", "bwrap", "proot", "systemd-nspawn", "enroot", "ch-run", "schroot", "udocker")
+)
+"""They start programs in another root, where the loader would not find the library and say so."""
 SANITIZERS = (b"libasan.", b"libtsan.", b"libclang_rt.")
 """They insist on being loaded before everything else, and end the program otherwise."""
 
@@ -41,6 +45,8 @@ def usable(program: str, library: Path) -> str | None:
     """
     if any(mark in str(library) for mark in " :"):
         return "the path of mltrack's library has a blank or a colon, which LD_PRELOAD cannot name"
+    if os.path.basename(program) in STARTERS:
+        return "it starts programs in another root"
     try:
         return _why_not(os.fsencode(program), os.fsencode(library), True)
     except (OSError, ValueError, IndexError):

@@ -25,6 +25,20 @@ CACHES = {
 TOOL_CACHES = {".cache", ".tox", ".nox", ".eggs", ".Rproj.user", ".RData", ".Rhistory", ".snakemake", "wandb"}
 """The same, where a run is watched: what it writes there is for the tool, what it reads there came from elsewhere."""
 
+ENVIRONMENT_PARTS = frozenset((
+    "site-packages", "dist-packages", "node_modules", "conda-meta", "__pypackages__", ".venv", ".pyenv", ".asdf",
+    ".rbenv", "miniconda3", "anaconda3", "miniforge3", "mambaforge", ".rustup", ".nvm", ".linuxbrew",
+))  # fmt: skip
+"""Names of directories in which all belongs to an environment, wherever they are."""
+
+TOOLS = frozenset((
+    "uv", "uvx", "poetry", "pdm", "hatch", "rye", "pipenv", "pipx", "conda", "mamba", "micromamba", "pixi", "torchrun",
+    "accelerate", "deepspeed", "make", "just", "task", "snakemake", "dvc", "direnv", "mise", "asdf",
+))  # fmt: skip
+"""Programs that start, install or order others: wherever they lie, they belong to no run."""
+LOCKS = (".lock", ".lck", ".pid")
+"""Files by which programs keep out of each other's way."""
+
 BYTECODE = (".pyc", ".pyo")
 
 

@@ -1,5 +1,5 @@
-/* The preloaded library: it stands before the functions of the C library that open, write, rename and remove files, and
- * tells of them in the journal. Programs see nothing of it. Built with mltrack where there is a compiler; it is no module
+/* The preloaded library: it stands before the functions of the C library that open, write, rename and remove files (these
+ * in `preload_names.c`), and tells of them in the journal. Programs see nothing of it. Built with mltrack where there is a compiler; it is no module
  * of Python's.
  *
  * Reads are told once they succeeded; what a write does to a file is looked at before it, for then it can still be seen,
@@ -11,27 +11,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
-#include <ftw.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #ifdef open
 #error "built for 64-bit file offsets by macro: the names would be others"
 #endif
-
-typedef struct {
-    char letter; /* what is to be told if the call succeeds; 0 for nothing */
-    bool is_named; /* `path` is made */
-    Kept kept;
-    int64_t at;
-    Path path;
-} Event;
 
 /* Opening */
 
@@ -52,7 +40,7 @@ static void before_write(Event *event, int directory, const char *name, bool emp
         return;
     }
     if (exists && !was_changed && (was_read || event->letter == 'u') && !ml_is_copied_never(&event->path))
-        ml_copy(event->kept, &event->path, &found, was_read);
+        ml_copy(event->kept, &event->path, &found);
 }
 
 static void tell_write(Event *event)
@@ -63,20 +51,24 @@ static void tell_write(Event *event)
     ml_tell(event->letter, event->at, &event->path, NULL);
 }
 
-static void tell_read(Event *event, char letter, int directory, const char *name)
+/* `fd`: what was opened, -1 for a directory. Who clears a directory away opens it as a file; a device is no data. */
+static void tell_read(Event *event, char letter, int directory, const char *name, int fd)
 {
+    struct stat found;
     if (!ml_absolute(&event->path, directory, name) || ml_known(letter, event->path.hash))
         return;
+    if (letter == 'r' && !fstat(fd, &found) && !S_ISREG(found.st_mode)) {
+        if (!S_ISDIR(found.st_mode) || ml_known('s', event->path.hash))
+            return;
+        letter = 's';
+    }
     ml_remember(letter, event->path.hash);
     ml_tell(letter, ml_now(), &event->path, NULL);
 }
 
 static void before_open(Event *event, int directory, const char *name, int flags)
 {
-    event->letter = 0;
-    event->is_named = false;
-    event->kept[0] = 0;
-    if (!ml_on() || flags & O_PATH || (flags & O_TMPFILE) == O_TMPFILE)
+    if (flags & O_PATH || (flags & O_TMPFILE) == O_TMPFILE)
         return;
     int saved = errno;
     if ((flags & O_ACCMODE) == O_RDONLY && !(flags & (O_CREAT | O_TRUNC)))
@@ -90,15 +82,14 @@ static void before_open(Event *event, int directory, const char *name, int flags
 
 static int after_open(Event *event, int directory, const char *name, int fd)
 {
-    if (!event->letter)
-        return fd;
     int saved = errno;
-    if (event->is_named && fd >= 0)
+    if (event->letter && event->is_named && fd >= 0)
         tell_write(event);
-    else if (event->is_named)
+    else if (event->letter && event->is_named)
         ml_drop(event->kept);
-    else if (fd >= 0)
-        tell_read(event, event->letter, directory, name);
+    else if (event->letter && fd >= 0)
+        tell_read(event, event->letter, directory, name, fd);
+    ml_release(event);
     errno = saved;
     return fd;
 }
@@ -110,9 +101,13 @@ static mode_t mode_of(int flags, va_list more)
 
 #define OPEN(directory, name, flags, call)                                                                             \
     do {                                                                                                               \
-        Event event;                                                                                                   \
-        before_open(&event, directory, name, flags);                                                                   \
-        return after_open(&event, directory, name, call);                                                              \
+        if (!ml_on())                                                                                                  \
+            return call;                                                                                               \
+        TAKE(event);                                                                                                   \
+        if (event == NULL)                                                                                             \
+            return call;                                                                                               \
+        before_open(event, directory, name, flags);                                                                    \
+        return after_open(event, directory, name, call);                                                               \
     } while (0)
 
 #define DEFINE_OPEN(function)                                                                                          \
@@ -178,27 +173,24 @@ static int flags_of(const char *mode)
     return flags;
 }
 
-static void before_fopen(Event *event, const char *name, const char *mode)
-{
-    int flags = name ? flags_of(mode) : -1;
-    event->letter = 0;
-    if (flags >= 0)
-        before_open(event, AT_FDCWD, name, flags);
-}
-
-static FILE *after_fopen(Event *event, const char *name, FILE *file)
-{
-    if (event->letter)
-        after_open(event, AT_FDCWD, name, file ? fileno(file) : -1);
-    return file;
-}
+#define FOPEN(name, mode, call)                                                                                        \
+    do {                                                                                                               \
+        int flags = ml_on() && name ? flags_of(mode) : -1;                                                             \
+        if (flags < 0)                                                                                                 \
+            return call;                                                                                               \
+        TAKE(event);                                                                                                   \
+        if (event == NULL)                                                                                             \
+            return call;                                                                                               \
+        before_open(event, AT_FDCWD, name, flags);                                                                     \
+        FILE *opened = call;                                                                                           \
+        after_open(event, AT_FDCWD, name, opened ? fileno(opened) : -1);                                               \
+        return opened;                                                                                                 \
+    } while (0)
 
 #define DEFINE_FOPEN(function)                                                                                         \
     EXPORT FILE *function(const char *restrict name, const char *restrict mode)                                        \
     {                                                                                                                  \
-        Event event;                                                                                                   \
-        before_fopen(&event, name, mode);                                                                              \
-        return after_fopen(&event, name, REAL(function)(name, mode));                                                  \
+        FOPEN(name, mode, REAL(function)(name, mode));                                                                 \
     }
 DEFINE_FOPEN(fopen)
 DEFINE_FOPEN(fopen64)
@@ -206,9 +198,7 @@ DEFINE_FOPEN(fopen64)
 #define DEFINE_FREOPEN(function)                                                                                       \
     EXPORT FILE *function(const char *restrict name, const char *restrict mode, FILE *restrict file)                   \
     {                                                                                                                  \
-        Event event;                                                                                                   \
-        before_fopen(&event, name, mode);                                                                              \
-        return after_fopen(&event, name, REAL(function)(name, mode, file));                                            \
+        FOPEN(name, mode, REAL(function)(name, mode, file));                                                           \
     }
 DEFINE_FREOPEN(freopen)
 DEFINE_FREOPEN(freopen64)
@@ -218,12 +208,23 @@ EXPORT DIR *opendir(const char *name)
     DIR *found = REAL(opendir)(name);
     if (found && ml_on()) {
         int saved = errno;
-        Event event;
-        tell_read(&event, 's', AT_FDCWD, name);
+        TAKE(event);
+        if (event)
+            tell_read(event, 's', AT_FDCWD, name, -1);
+        ml_release(event);
         errno = saved;
     }
     return found;
 }
+
+#define DEFINE_TRUNCATE(function, type)                                                                                \
+    EXPORT int function(const char *name, type length)                                                                 \
+    {                                                                                                                  \
+        OPEN(AT_FDCWD, name, O_WRONLY, REAL(function)(name, length));                                                  \
+    }
+DEFINE_TRUNCATE(truncate, off_t)
+DEFINE_TRUNCATE(truncate64, off64_t)
+
 
 /* Temporary names */
 
@@ -231,11 +232,12 @@ static int made(int fd, const char *name)
 {
     if (fd >= 0 && ml_on()) {
         int saved = errno;
-        Path path;
-        if (ml_absolute(&path, AT_FDCWD, name)) {
-            ml_remember('w', path.hash);
-            ml_tell('w', ml_now(), &path, NULL);
+        TAKE(event);
+        if (event && ml_absolute(&event->path, AT_FDCWD, name)) {
+            ml_remember('w', event->path.hash);
+            ml_tell('w', ml_now(), &event->path, NULL);
         }
+        ml_release(event);
         errno = saved;
     }
     return fd;
@@ -250,236 +252,3 @@ EXPORT int mkstemps64(char *name, int end) { return made(REAL(mkstemps64)(name, 
 EXPORT int mkostemps(char *name, int end, int flags) { return made(REAL(mkostemps)(name, end, flags), name); }
 EXPORT int mkostemps64(char *name, int end, int flags) { return made(REAL(mkostemps64)(name, end, flags), name); }
 
-/* Names that change */
-
-typedef struct {
-    int directory;
-    const char *name;
-} Name;
-
-/* A file loses its name: where this process has read it and not written it, what is in it is an input of the run. */
-static bool before_loss(Event *event, Name of)
-{
-    struct stat found = {0};
-    event->letter = 0;
-    event->kept[0] = 0;
-    if (fstatat(of.directory, of.name, &found, AT_SYMLINK_NOFOLLOW) && errno == EFAULT)
-        return false;
-    if (!ml_absolute(&event->path, of.directory, of.name))
-        return false;
-    uint64_t hash = event->path.hash;
-    event->at = ml_now();
-    event->letter = 'd';
-    if (ml_known('r', hash) && !ml_known('w', hash) && !ml_known('u', hash) && S_ISREG(found.st_mode) &&
-        !ml_is_copied_never(&event->path) && !fstatat(of.directory, of.name, &found, 0))
-        ml_link(event->kept, &event->path);
-    return true;
-}
-
-static void tell_loss(Event *event, bool is_done)
-{
-    if (!event->letter)
-        return;
-    if (!is_done) {
-        ml_drop(event->kept);
-        return;
-    }
-    ml_forget(event->path.hash);
-    if (event->kept[0])
-        ml_tell('b', event->at, &event->path, event->kept);
-    ml_tell('d', event->at, &event->path, NULL);
-}
-
-#define REMOVE(of_directory, of_name, call)                                                                            \
-    do {                                                                                                               \
-        if (!ml_on())                                                                                                  \
-            return call;                                                                                               \
-        int saved = errno;                                                                                             \
-        Event event;                                                                                                   \
-        before_loss(&event, (Name){of_directory, of_name});                                                            \
-        errno = saved;                                                                                                 \
-        int done = call;                                                                                               \
-        saved = errno;                                                                                                 \
-        tell_loss(&event, done == 0);                                                                                  \
-        errno = saved;                                                                                                 \
-        return done;                                                                                                   \
-    } while (0)
-
-EXPORT int unlink(const char *name) { REMOVE(AT_FDCWD, name, REAL(unlink)(name)); }
-EXPORT int remove(const char *name) { REMOVE(AT_FDCWD, name, REAL(remove)(name)); }
-EXPORT int rmdir(const char *name) { REMOVE(AT_FDCWD, name, REAL(rmdir)(name)); }
-EXPORT int unlinkat(int directory, const char *name, int flags)
-{
-    REMOVE(directory, name, REAL(unlinkat)(directory, name, flags));
-}
-
-static void tell_pair(Event *event, Path *source, unsigned flags)
-{
-    if (flags & RENAME_EXCHANGE) { /* both are there before and after: both are changed */
-        ml_tell('u', event->at, source, NULL);
-        ml_tell('u', event->at, &event->path, NULL);
-        return;
-    }
-    if (event->kept[0])
-        ml_tell('b', event->at, &event->path, event->kept);
-    ml_tell('m', event->at, source, event->path.text);
-    ml_remember('w', event->path.hash);
-}
-
-/* Where only one of the two names is told of, a file appears or goes. */
-static __attribute__((noinline)) void tell_rename(Event *event, bool has_target, Name from, unsigned flags)
-{
-    Path source;
-    bool has_source = ml_absolute(&source, from.directory, from.name);
-    if (has_source)
-        ml_forget(source.hash);
-    if (has_target)
-        ml_forget(event->path.hash);
-    if (has_source && has_target) {
-        tell_pair(event, &source, flags);
-    } else if (has_target) {
-        ml_remember('w', event->path.hash);
-        ml_tell('w', event->at, &event->path, NULL);
-    } else if (has_source) {
-        ml_tell('d', ml_now(), &source, NULL);
-    }
-}
-
-#define RENAME(from, to, flags, call)                                                                                  \
-    do {                                                                                                               \
-        if (!ml_on())                                                                                                  \
-            return call;                                                                                               \
-        int saved = errno;                                                                                             \
-        Event event;                                                                                                   \
-        bool has_target = before_loss(&event, to);                                                                     \
-        errno = saved;                                                                                                 \
-        int done = call;                                                                                               \
-        saved = errno;                                                                                                 \
-        if (done == 0)                                                                                                 \
-            tell_rename(&event, has_target, from, flags);                                                              \
-        else if (event.letter)                                                                                         \
-            ml_drop(event.kept);                                                                                       \
-        errno = saved;                                                                                                 \
-        return done;                                                                                                   \
-    } while (0)
-
-EXPORT int rename(const char *from, const char *to)
-{
-    RENAME(((Name){AT_FDCWD, from}), ((Name){AT_FDCWD, to}), 0, REAL(rename)(from, to));
-}
-EXPORT int renameat(int from_directory, const char *from, int to_directory, const char *to)
-{
-    RENAME(((Name){from_directory, from}), ((Name){to_directory, to}), 0,
-           REAL(renameat)(from_directory, from, to_directory, to));
-}
-EXPORT int renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags)
-{
-    RENAME(((Name){from_directory, from}), ((Name){to_directory, to}), flags,
-           REAL(renameat2)(from_directory, from, to_directory, to, flags));
-}
-
-static int linked(int done, Name at, const char *target)
-{
-    if (done == 0 && ml_on()) {
-        int saved = errno;
-        Path path;
-        if (ml_absolute(&path, at.directory, at.name)) {
-            ml_forget(path.hash);
-            ml_tell('l', ml_now(), &path, target);
-        }
-        errno = saved;
-    }
-    return done;
-}
-
-static int linked_hard(int done, Name from, Name to)
-{
-    Path source;
-    if (done == 0 && ml_on())
-        return linked(done, to, ml_absolute(&source, from.directory, from.name) ? source.text : "");
-    return done;
-}
-
-EXPORT int link(const char *from, const char *to)
-{
-    return linked_hard(REAL(link)(from, to), (Name){AT_FDCWD, from}, (Name){AT_FDCWD, to});
-}
-EXPORT int linkat(int from_directory, const char *from, int to_directory, const char *to, int flags)
-{
-    return linked_hard(REAL(linkat)(from_directory, from, to_directory, to, flags), (Name){from_directory, from},
-                       (Name){to_directory, to});
-}
-EXPORT int symlink(const char *target, const char *name)
-{
-    return linked(REAL(symlink)(target, name), (Name){AT_FDCWD, name}, target);
-}
-EXPORT int symlinkat(const char *target, int directory, const char *name)
-{
-    return linked(REAL(symlinkat)(target, directory, name), (Name){directory, name}, target);
-}
-
-#define DEFINE_TRUNCATE(function, type)                                                                                \
-    EXPORT int function(const char *name, type length)                                                                 \
-    {                                                                                                                  \
-        OPEN(AT_FDCWD, name, O_WRONLY, REAL(function)(name, length));                                                  \
-    }
-DEFINE_TRUNCATE(truncate, off_t)
-DEFINE_TRUNCATE(truncate64, off64_t)
-
-/* What a process may do that we could not go on in */
-
-EXPORT int prctl(int option, ...)
-{
-    va_list more;
-    va_start(more, option);
-    unsigned long a = va_arg(more, unsigned long), b = va_arg(more, unsigned long), c = va_arg(more, unsigned long),
-                  d = va_arg(more, unsigned long);
-    va_end(more);
-    if (option == PR_SET_SECCOMP && ml_on()) { /* a call that it forbids would kill the program */
-        int saved = errno;
-        ml_stop("seccomp");
-        errno = saved;
-    }
-    return REAL(prctl)(option, a, b, c, d);
-}
-
-EXPORT int chroot(const char *name)
-{
-    int done = REAL(chroot)(name);
-    if (done == 0 && ml_on())
-        ml_stop("chroot");
-    return done;
-}
-
-/* Where the working directory changes, or may */
-
-#define MOVE(hidden, call)                                                                                             \
-    do {                                                                                                               \
-        ml_moved(hidden);                                                                                              \
-        int done = call;                                                                                               \
-        ml_moved(hidden);                                                                                              \
-        return done;                                                                                                   \
-    } while (0)
-
-EXPORT int chdir(const char *name) { MOVE(false, REAL(chdir)(name)); }
-EXPORT int fchdir(int directory) { MOVE(false, REAL(fchdir)(directory)); }
-EXPORT int daemon(int stays, int speaks) { MOVE(false, REAL(daemon)(stays, speaks)); }
-EXPORT int unshare(int flags) { MOVE(true, REAL(unshare)(flags)); }
-EXPORT int nftw(const char *top, __nftw_func_t visit, int most, int flags)
-{
-    MOVE(true, REAL(nftw)(top, visit, most, flags));
-}
-EXPORT int nftw64(const char *top, __nftw64_func_t visit, int most, int flags)
-{
-    MOVE(true, REAL(nftw64)(top, visit, most, flags));
-}
-EXPORT FTS *fts_open(char *const *tops, int flags, int (*compare)(const FTSENT **, const FTSENT **))
-{
-    ml_moved(true);
-    return REAL(fts_open)(tops, flags, compare);
-}
-EXPORT FTS64 *fts64_open(char *const *tops, int flags, int (*compare)(const FTSENT64 **, const FTSENT64 **))
-{
-    ml_moved(true);
-    return REAL(fts64_open)(tops, flags, compare);
-}

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
@@ -19,9 +19,10 @@
 #define MOST_BYTES ((off_t)64 << 20)
 #define MOST_IN_ALL ((uint64_t)1 << 30)
 #define MOST_OPEN 32
-#define SPARE ((uint64_t)1 << 30)
+#define SPARE ((uint64_t)256 << 20) /* what is left free on the disk */
+#define UNIT 4096
 
-static uint64_t copied;
+static const char units[UNIT];
 static unsigned left_open;
 
 /* Nobody's data, or somebody's secret: must not lie in a second place. */
@@ -60,20 +61,34 @@ static int open_place(void)
     return place;
 }
 
-static bool has_room(int fd, off_t size)
+static bool has_room(int fd, uint64_t size)
 {
     struct statvfs disk;
-    return !fstatvfs(fd, &disk) && (uint64_t)disk.f_bavail * disk.f_frsize > (uint64_t)size * 2 + SPARE / 4;
+    return !fstatvfs(fd, &disk) && (uint64_t)disk.f_bavail * disk.f_frsize > size * 2 + SPARE;
 }
 
-static bool copy_whole(int target, int source, off_t size)
+/* Set so many bytes aside of those that a run may keep. All its processes count in one file, `kept`, whose size in bytes
+ * is their sum in units: to append to it needs no lock. */
+static bool reserve(int place, uint64_t size)
 {
-    if (!ioctl(target, FICLONE, source))
-        return true;
-    if (size > MOST_BYTES || (uint64_t)size > ml_file_limit() || !has_room(target, size))
+    uint64_t wanted = size / UNIT + 1, limit = ml_file_limit();
+    struct stat found;
+    int fd = (int)syscall(SYS_openat, place, "../kept", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
         return false;
-    if (__atomic_add_fetch(&copied, (uint64_t)size, __ATOMIC_RELAXED) > MOST_IN_ALL)
-        return false;
+    bool is_free = !fstat(fd, &found) && (uint64_t)found.st_size + wanted <= MOST_IN_ALL / UNIT;
+    while (is_free && wanted) {
+        long done = ml_write(fd, units, wanted < UNIT ? wanted : UNIT, limit);
+        is_free = done > 0;
+        wanted -= is_free ? (uint64_t)done : 0;
+    }
+    is_free = is_free && lseek(fd, 0, SEEK_CUR) <= (off_t)(MOST_IN_ALL / UNIT);
+    syscall(SYS_close, fd);
+    return is_free;
+}
+
+static bool copy_bytes(int target, int source, off_t size)
+{
     while (size > 0) {
         ssize_t done = syscall(SYS_copy_file_range, source, NULL, target, NULL, (size_t)size, 0);
         if (done <= 0)
@@ -85,28 +100,96 @@ static bool copy_whole(int target, int source, off_t size)
     return true;
 }
 
-/* Copy a regular file. `may_be_open`: this process had it open before, and may hold locks on it, which closing any
- * descriptor of it would drop: ours then stays open. */
-void ml_copy(Kept kept, const Path *path, const struct stat *found, bool may_be_open)
+static int64_t changed_at(const struct stat *found)
 {
-    char name[KEPT_ROOM];
+    return (int64_t)found->st_ctim.tv_sec * 1000000000 + found->st_ctim.tv_nsec;
+}
+
+/* Copy or clone, if it is not changed meanwhile; `*at` becomes when it was last changed. */
+static bool copy_whole(int place, int target, int source, int64_t *at)
+{
+    struct stat found, after;
+    if (fstat(source, &found) || !S_ISREG(found.st_mode) || !has_room(target, 0))
+        return false;
+    *at = changed_at(&found);
+    if (ioctl(target, FICLONE, source)) {
+        uint64_t size = (uint64_t)found.st_size;
+        if (found.st_size > MOST_BYTES || size > ml_file_limit() || !has_room(target, size) || !reserve(place, size) ||
+            !copy_bytes(target, source, found.st_size))
+            return false;
+    }
+    return !fstat(source, &after) && changed_at(&after) == *at;
+}
+
+typedef struct {
+    uint64_t inode;
+    int64_t offset;
+    unsigned short size;
+    unsigned char kind;
+    char name[];
+} Entry; /* as the kernel writes it */
+
+/* Is the file of `own` open a second time? To close a descriptor of it then drops the program's locks on it. */
+static bool is_open_here(const struct stat *found, int own)
+{
+    int top = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    TAKE(event);
+    bool is_open = top < 0 || event == NULL;
+    for (long size; !is_open && (size = syscall(SYS_getdents64, top, event->path.text, PATH_ROOM)) != 0;) {
+        is_open = size < 0;
+        for (long at = 0; at < size && !is_open;) {
+            const Entry *entry = (const void *)(event->path.text + at);
+            struct stat other;
+            int fd = *entry->name == '.' ? -1 : atoi(entry->name);
+            is_open = fd >= 0 && fd != own && !fstat(fd, &other) && other.st_ino == found->st_ino && other.st_dev == found->st_dev;
+            at += entry->size;
+        }
+    }
+    ml_release(event);
+    if (top >= 0)
+        syscall(SYS_close, top);
+    return is_open;
+}
+
+static void name_of(char *name, const Path *path)
+{
+    for (int digit = 0; digit < 16; digit++)
+        name[digit] = "0123456789abcdef"[path->hash >> (60 - 4 * digit) & 15];
+    name[16] = 0;
+}
+
+static void set_kept(Kept kept, int64_t at)
+{
+    kept[16] = ' ';
+    ml_number(kept + 17, (uint64_t)at);
+}
+
+/* Copy a regular file. Where the program has it open, and may hold locks on it, our descriptor of it stays open. */
+void ml_copy(Kept kept, const Path *path, const struct stat *found)
+{
     strcpy(kept, "-");
-    if (may_be_open && __atomic_add_fetch(&left_open, 1, __ATOMIC_RELAXED) > MOST_OPEN)
+    if (__atomic_load_n(&left_open, __ATOMIC_RELAXED) >= MOST_OPEN && is_open_here(found, -1))
         return;
-    snprintf(name, sizeof name, "%016llx", (unsigned long long)path->hash);
     int place = open_place();
+    char name[KEPT_ROOM];
+    int64_t at = 0;
+    name_of(name, path);
     int target = (int)syscall(SYS_openat, place, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (place < 0 || target < 0) {
         if (place >= 0 && errno == EEXIST)
             kept[0] = 0; /* another process kept it before us */
     } else {
         int source = (int)syscall(SYS_openat, AT_FDCWD, path->text, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
-        if (source >= 0 && copy_whole(target, source, found->st_size))
+        if (source >= 0 && copy_whole(place, target, source, &at)) {
             memcpy(kept, name, sizeof name);
-        else
+            set_kept(kept, at);
+        } else {
             syscall(SYS_unlinkat, place, name, 0);
-        if (source >= 0 && !may_be_open)
+        }
+        if (source >= 0 && !is_open_here(found, source))
             syscall(SYS_close, source);
+        else if (source >= 0)
+            __atomic_add_fetch(&left_open, 1, __ATOMIC_RELAXED);
     }
     if (target >= 0)
         syscall(SYS_close, target);
@@ -114,30 +197,38 @@ void ml_copy(Kept kept, const Path *path, const struct stat *found, bool may_be_
         syscall(SYS_close, place);
 }
 
-/* Give the file that is about to lose its name another one: that costs nothing. */
-void ml_link(Kept kept, const Path *path)
+/* Give the file that is about to lose its name another one. What it takes on the disk is then not freed: it counts. */
+void ml_link(Kept kept, const Path *path, const struct stat *found)
 {
     char name[KEPT_ROOM];
     strcpy(kept, "-");
-    snprintf(name, sizeof name, "%016llx", (unsigned long long)path->hash);
+    name_of(name, path);
     int place = open_place();
     if (place < 0)
         return;
-    if (!syscall(SYS_linkat, AT_FDCWD, path->text, place, name, 0))
+    bool is_linked = has_room(place, 0) && !syscall(SYS_linkat, AT_FDCWD, path->text, place, name, 0);
+    if (!is_linked) {
+        if (!syscall(SYS_faccessat, place, name, F_OK))
+            kept[0] = 0; /* another process kept it before us */
+    } else if (reserve(place, (uint64_t)found->st_blocks * 512)) {
         memcpy(kept, name, sizeof name);
-    else if (errno == EEXIST)
-        kept[0] = 0;
+        set_kept(kept, changed_at(found));
+    } else {
+        syscall(SYS_unlinkat, place, name, 0);
+    }
     syscall(SYS_close, place);
 }
 
 /* The call failed: nothing was changed, and nothing is kept. */
 void ml_drop(const Kept kept)
 {
+    char name[17] = "";
     if (kept[0] == 0 || kept[0] == '-')
         return;
     int place = open_place();
     if (place < 0)
         return;
-    syscall(SYS_unlinkat, place, kept, 0);
+    memcpy(name, kept, 16);
+    syscall(SYS_unlinkat, place, name, 0);
     syscall(SYS_close, place);
 }

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from mltrack.git.exclusions import may_hold_secrets
 from mltrack.nouns import noun
 from mltrack.observe import Placed, Seen
-from mltrack.observe.names import BYTECODE, CACHES, TOOL_CACHES
+from mltrack.observe.hidden import KEY, KEY_SIZES, NO_KEYS, SECRET_PLACE
+from mltrack.observe.names import BYTECODE, CACHES, ENVIRONMENT_PARTS, LOCKS, TOOL_CACHES, TOOLS, suffix_of
 
 INPUT, ARTIFACT, BOTH, LEFT_OUT = "input", "artifact", "both", "left out"
 
@@ -24,7 +25,7 @@ RULES: Mapping[str, str] = {
     "mltrack": "left out: mltrack's own",
     "device": "left out: a device, a socket, a pipe, or what the kernel shows as files",
     "git": "left out: git's own",
-    "secret": "left out: its name says that it holds passwords or keys",
+    "secret": "left out: its name, or what it begins with, says that it holds passwords or keys",
     "include": "data: `observe.include` names it",
     "declared": "recorded as what was declared",
     "system": "left out: part of the operating system",
@@ -33,9 +34,11 @@ RULES: Mapping[str, str] = {
     "settings": "left out: a program's settings in the home directory",
     "not there": "left out: it was removed, and was never read or written",
     "listing": "left out: a directory that was only listed",
+    "stand-in": "left out: only its name and size are known, of the run that this one repeats",
     "link": "left out: reached by a link that is code, and recorded by where that leads",
     "temporary": "left out: made by the run and gone at its end, or in a directory for temporary files",
     "untouched": "left out: opened for writing, but nothing was written",
+    "unclear": "left out: what it is could not be found out",
     "intermediate": "an artifact: made by the run, and read by it later",
     "code": "left out: part of the code, which is kept whole",
     "library": "an input: a shared library from outside of the environment",
@@ -52,13 +55,6 @@ SYSTEM = (
 )  # fmt: skip
 DEVICES = ("/dev", "/proc", "/sys", "/run")
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/private/var/folders")
-SECRET_PLACES = (
-    ".ssh", ".aws", ".kaggle", ".docker", ".gnupg", ".azure", ".kube", ".config/gcloud", ".config/gh", ".oci",
-    ".password-store", ".huggingface/token", ".cache/huggingface/token", ".cache/huggingface/stored_tokens",
-    ".config/wandb", ".config/rclone", ".git-credentials", ".config/git/credentials",
-)  # fmt: skip
-"""Below the home directory."""
-SECRET_FILES = frozenset(SECRET_PLACES)
 HOME_CACHES = (
     ".cache",
     ".local/share/Trash",
@@ -74,13 +70,6 @@ HOME_DATA = (
     ".deepface", ".paddleocr", ".sklearn", ".seaborn-data", ".flair", ".stanza_resources", ".d4rl", ".minari",
 )  # fmt: skip
 """Data that libraries keep among the settings."""
-DATA_CACHES = ("huggingface", "torch", "kagglehub", "tensorflow_datasets", "modelscope", "clip", "whisper")
-"""Below `~/.cache`: data and weights that a run depends on, and that are fetched again rather than kept."""
-ENVIRONMENT_PARTS = frozenset((
-    "site-packages", "dist-packages", "node_modules", "conda-meta", "__pypackages__", ".venv", ".pyenv", ".asdf",
-    ".rbenv", "miniconda3", "anaconda3", "miniforge3", "mambaforge", ".rustup", ".nvm",
-))  # fmt: skip
-"""Names of directories in which all belongs to an environment, wherever they are."""
 PYTHON_LIBRARY = re.compile(r"/lib(64)?/(python|pypy)[23]\.\d+(/|$)")
 LIBRARY = re.compile(r"\.(so|dylib)(\.\d+)*$")
 DVC = re.compile(r"/(\.dvc/(cache|tmp)|var/(tmp|cache)/dvc)(/|$)")
@@ -90,9 +79,12 @@ class Fact(NamedTuple):
     """What lies at a path at the end."""
 
     kind: str
-    """`file`, `directory`, `link` (one that leads nowhere), `special`; "" for nothing."""
+    """`file`, `directory`, `link` (one that leads nowhere), `special`, `stand-in`; "" for nothing."""
     is_changed: bool = True
     """Its fields moved after the command's start."""
+    real: str = ""
+    """Where it lies, if a link leads there: its name says there what it is, too."""
+    size: int = -1
 
 
 ABSENT = Fact("")
@@ -104,6 +96,8 @@ class Surroundings:
 
     root: str
     look: Callable[[str], Fact]
+    begins: Callable[[str], bytes] = lambda path: b""
+    """The first bytes of a small file."""
     home: str = "/nonexistent"
     temporary: tuple[str, ...] = TEMPORARY
     environments: tuple[str, ...] = ()
@@ -119,8 +113,14 @@ class Surroundings:
     """Declared paths and patterns. Metrics files are not among them: they are artifacts as others."""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    was_there: Callable[[str], bool] = lambda path: False
+    """Is a file that is gone known to have been there before the command?"""
     programs: Mapping[str, str] = field(default_factory=dict)
     """Paths that were executed -> where they lie, links resolved."""
+    tools: frozenset[str] = frozenset()
+    """Directories in which programs are looked for by name (PATH)."""
+    command: str = ""
+    """The program of the command, if that was given by a path."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Paths that are recorded by another name."""
 
@@ -154,8 +154,10 @@ class Placer:
         if rule is not None and not is_included:
             return Placed(seen.path, LEFT_OUT, rule, seen)
         fact = self.world.look(seen.path)
-        rule = self.rule_by_fact(seen, fact) or self.rule_of_use(seen, fact, is_included)
+        rule = self.rule_behind(fact) or self.rule_by_fact(seen, fact) or self.rule_of_use(seen, fact, is_included)
         made = MADE.get(rule, LEFT_OUT)
+        if made != LEFT_OUT and self.is_key(seen.path, fact):
+            rule, made = "secret", LEFT_OUT
         return Placed(seen.path, made, "include" if is_included and made != LEFT_OUT else rule, seen)
 
     def rule_by_name(self, seen: Seen) -> str | None:
@@ -165,12 +167,10 @@ class Placer:
             return "exclude"
         cut = path.rfind("/")
         parent, name = path[:cut] or "/", path[cut + 1 :]
-        try:
-            rule = self._directories[parent]
-        except KeyError:
-            rule = self._directories[parent] = self.rule_of_directory(parent)
-        if rule in FIRST:
+        rule = self.known_rule(parent)
+        if rule in FIRST and not (rule == "secret" and self.world.is_code(path)):
             return rule
+        rule = None if rule == "secret" else rule
         if name == ".git":
             return "git"
         is_included = bool(self._include) and matches(path, self._include)
@@ -188,16 +188,46 @@ class Placer:
 
     def is_secret(self, path: str, name: str) -> bool:
         """Does the name of a file say so? Not of code: that is in git already, and the run warns of it."""
-        home = self.world.home
-        at_home = path.startswith(home) and path[len(home) + 1 :] in SECRET_FILES
         named = may_hold_secrets(name.encode("utf-8", "surrogateescape"))
-        return (at_home or named) and not self.world.is_code(path)
+        return (named or SECRET_PLACE.search(self.below_root(path)) is not None) and not self.world.is_code(path)
+
+    def is_key(self, path: str, fact: Fact) -> bool:
+        """Does a small file begin as a private key does?"""
+        if fact.kind != "file" or fact.size not in KEY_SIZES or suffix_of(path) in NO_KEYS:
+            return False
+        return KEY in self.world.begins(path) and not self.world.is_code(path)
+
+    def rule_behind(self, fact: Fact) -> str | None:
+        """The rule that hides what a link leads to, whatever the link is called; None if there is none."""
+        real = fact.real
+        if not real:
+            return None
+        if self._exclude and matches(real, self._exclude):
+            return "exclude"
+        parent, _, name = real.rpartition("/")
+        rule = self.known_rule(parent or "/")
+        if name == ".git":
+            return "git"
+        is_hidden = rule in FIRST or self.is_secret(real, name)
+        return None if not is_hidden or self.world.is_code(real) else rule if rule in FIRST else "secret"
+
+    def below_root(self, path: str) -> str:
+        """The part of a path below the root of the project, if it lies there: what the root is called says nothing."""
+        return path[len(self.world.root) :] if is_below(path, self.world.root) else path
 
     def is_declared(self, seen: Seen) -> bool:
         """Is it a declared input? Or an output: one that was read before it was written is data as well."""
         if self._inputs and matches(seen.path, self._inputs):
             return True
         return bool(self._outputs) and not seen.is_read_first and matches(seen.path, self._outputs)
+
+    def known_rule(self, directory: str) -> str | None:
+        """`rule_of_directory`, asked once for each."""
+        try:
+            return self._directories[directory]
+        except KeyError:
+            rule = self._directories[directory] = self.rule_of_directory(directory)
+            return rule
 
     def rule_of_directory(self, directory: str) -> str | None:
         """The rule for all that lies in a directory; None if there is none for all of it."""
@@ -217,6 +247,8 @@ class Placer:
             is_below(directory, place) for place in self._environments if not in_root or is_below(place, world.root)
         ):
             return "environment"
+        if SECRET_PLACE.search("/".join(("", *parts))):
+            return "secret"
         if not ENVIRONMENT_PARTS.isdisjoint(parts) or PYTHON_LIBRARY.search("/".join(("", *parts))):
             return "environment"
         rule = self.rule_of_place(directory, in_root)
@@ -239,8 +271,6 @@ class Placer:
 
     def rule_at_home(self, below: str) -> str | None:
         """The rule for a directory in the home directory, given by its path below it."""
-        if any(is_below(below, place) for place in SECRET_PLACES):
-            return "secret"
         if any(is_below(below, place) for place in HOME_CACHES):
             return "cache"
         if any(is_below(below, place) for place in HOME_DATA):
@@ -251,7 +281,11 @@ class Placer:
         """The rule that what lies there at the end calls for; None for what is, or was, a file."""
         if fact.kind == "special":
             return "device"
+        if fact.kind == "stand-in":
+            return "stand-in"
         program = self.world.programs.get(seen.path)
+        if program is not None and self.is_tool(seen.path):
+            return "environment"
         if program is not None and program != seen.path:
             rule = self.rule_of_directory(program.rpartition("/")[0])
             if rule in ("system", "environment", "mltrack"):
@@ -263,11 +297,15 @@ class Placer:
     def rule_of_use(self, seen: Seen, fact: Fact, is_included: bool) -> str:
         """The rule for a file, by what the run did to it."""
         is_there = fact.kind != ""
+        if seen.path.endswith(LOCKS) and self.is_temporary(seen.path) and not is_included:
+            return "temporary"
         if seen.is_read_first:
-            return self.rule_of_read(seen, fact)
+            is_lost = not is_there and seen.before in (None, "-") and self.is_temporary(seen.path)
+            return "temporary" if is_lost and not self.world.was_there(seen.path) else self.rule_of_read(seen, fact)
+        is_own = seen.writes or seen.reads  # read, and not first: in a directory that the run made
+        if is_own and (not is_there or (self.is_temporary(seen.path) and not is_included)):
+            return "temporary"
         if seen.writes:
-            if not is_there or (self.is_temporary(seen.path) and not is_included):
-                return "temporary"
             if seen.updates and not fact.is_changed:
                 return "untouched"
             return "intermediate" if seen.reads else "written"
@@ -287,6 +325,13 @@ class Placer:
             return "program"
         return "library" if LIBRARY.search(path) else "data"
 
+    def is_tool(self, program: str) -> bool:
+        """Does a program that was executed belong to the machine, as those do that are called by their names alone?"""
+        if is_below(program, self.world.root):
+            return False
+        directory, _, name = program.rpartition("/")
+        return name in TOOLS or (directory in self.world.tools and program != self.world.command)
+
     def is_temporary(self, path: str) -> bool:
         """Does it lie in a directory for temporary files? Not by the project's or the home directory's own place."""
         home, root = self.world.home, self.world.root
@@ -300,6 +345,9 @@ class Placer:
 
 FIRST = frozenset(("mltrack", "device", "git", "secret"))
 """Rules of directories that come before what was declared."""
+
+HIDDEN = FIRST | {"exclude"}
+"""Rules of what is never kept, whatever else would have it kept."""
 
 MADE: Mapping[str, str] = {
     "data": INPUT,

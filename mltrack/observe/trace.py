@@ -28,8 +28,8 @@ FILE = "trace.txt"
 WATCHING = ("LD_PRELOAD", VARIABLE)
 OPENING = ("open", "openat", "openat2", "creat")
 CALLS = (
-    f"{' '.join(OPENING)} rename renameat renameat2 unlink unlinkat rmdir link linkat symlink symlinkat truncate "
-    "execve execveat connect chdir fchdir clone clone3 fork vfork"
+    f"{' '.join(OPENING)} rename renameat renameat2 unlink unlinkat rmdir mkdir mkdirat link linkat symlink "
+    "symlinkat truncate execve execveat connect chdir fchdir clone clone3 fork vfork"
 ).split()
 FORKS = frozenset((b"clone", b"clone3", b"fork", b"vfork"))
 SIGNALS = "signal=!SIGCHLD,SIGURG,SIGPROF,SIGVTALRM"
@@ -247,11 +247,16 @@ class Reader:
             else:
                 yield event("m", process, at_ns, *paths)
         elif paths:
+            name = b"rmdir" if name == b"unlinkat" and b"AT_REMOVEDIR" in args else name
             yield from self.plain_call(name, process, at_ns, paths)
 
     def plain_call(self, name: bytes, process: int, at_ns: int, paths: list[bytes]) -> Iterator[Event]:
-        if name in (b"unlink", b"unlinkat", b"rmdir"):
+        if name == b"rmdir":
+            yield event("d", process, at_ns, paths[0], b"/")
+        elif name in (b"unlink", b"unlinkat"):
             yield event("d", process, at_ns, paths[0])
+        elif name in (b"mkdir", b"mkdirat"):
+            yield event("k", process, at_ns, paths[0])
         elif name in (b"link", b"linkat", b"symlink", b"symlinkat") and len(paths) > 1:
             yield event("l", process, at_ns, paths[1])
         elif name == b"truncate":

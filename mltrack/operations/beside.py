@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mltrack.git.capture import Captured
     from mltrack.operations.watcher import Ended, Watcher
 
-WATCHING = ("MLTRACK_OBSERVE", "MLTRACK_WATCHED", "LD_PRELOAD")
+WATCHING = ("MLTRACK_OBSERVE", "MLTRACK_HOOK", "MLTRACK_WATCHED", "LD_PRELOAD")
 
 
 class Beside:

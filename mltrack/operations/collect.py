@@ -102,6 +102,7 @@ def keep_log(project: Project, rundir: RunDir) -> tuple[str, int]:
 def collect_files(recording: Recording, started_at: float, collected: Collected, observed: Ended | None) -> None:
     """Artifacts and metrics files that the run wrote: what it was seen to write, and what else changed meanwhile."""
     from mltrack.git.changes import list_files, list_ignored_changed
+    from mltrack.git.exclusions import may_hold_secrets
     from mltrack.operations.observed_artifacts import within_limit, written_by
 
     project, plan, before = recording.project, recording.plan, recording.before
@@ -113,7 +114,8 @@ def collect_files(recording: Recording, started_at: float, collected: Collected,
     written = sorted(path for path in changed if not is_cache(path))
     made = Files(frozenset(written), before, after, plan.in_parts)
     outputs, unmet = declared_outputs(plan.place, declared.outputs, made)
-    found, mixed = written_by(observed, written, before) if observed else (gather(root, written, before), [])
+    plain = [path for path in written if not may_hold_secrets(path)]
+    found, mixed = written_by(observed, written, before) if observed else (gather(root, plain, before), [])
     everything = without_overlap([*outputs, *found, *logged(recording.rundir.artifacts)])
     everything, over = within_limit(everything, project.config.artifact_limit)
     collected.artifacts, problems = keep_artifacts(everything, project.store, project.stat_cache, project.progress)

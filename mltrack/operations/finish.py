@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mltrack.errors import MltrackError
 from mltrack.operations.beside import Beside, git_dirs, without_inside
 from mltrack.operations.collect import Collected, collect
 from mltrack.operations.foresight import with_preflight
+from mltrack.operations.lingering import still_running
 from mltrack.operations.outputs import remember
 from mltrack.operations.ranks import with_ranks
 from mltrack.operations.request import Recording
+from mltrack.operations.run_params import without_unread
 from mltrack.operations.seal import seal
 from mltrack.operations.series import keep_points
 from mltrack.operations.told import with_told
@@ -32,6 +35,9 @@ def finish(recording: Recording, beside: Beside, outcome: Outcome) -> Run:
     beside.look_again()
     collected = collect(recording, outcome, beside.observed)
     run = assemble(recording, beside, collected)
+    if recording.started is None:  # else its processes are the container's, and end with it
+        told = beside.watcher.fold.processes if beside.watcher is not None else ()
+        run = replace(run, warnings=(*run.warnings, *still_running(recording.rundir, told)))
     if beside.observed is not None:
         run = with_observation(run, beside, outcome.exit_code == 0)
     run = with_ranks(project.store, run, recording.rundir, recording.redactor)
@@ -107,15 +113,31 @@ def changed_inputs(beside: Beside) -> list[Warning]:
 
 
 def with_observation(run: Run, beside: Beside, is_success: bool) -> Run:
+    """The run with how it was watched; what fails of that costs nothing else of the run."""
+    try:
+        return with_all_seen(run, beside, is_success)
+    except (MltrackError, OSError):
+        raise
+    except Exception as error:
+        text = f"What the command read and wrote could not be told: {type(error).__name__}: {error}."
+        told = Warning("observation-incomplete", beside.recording.redactor.text(text))
+        return replace(run, warnings=(*run.warnings, told))
+
+
+def with_all_seen(run: Run, beside: Beside, is_success: bool) -> Run:
     """The run with how it was watched, the listing of paths in the store, and what is to be said of both."""
     from mltrack.operations.observed import directories_of, observation_of, warnings_of
 
-    assert beside.observed is not None
-    directories = dict.fromkeys((*run.declared.get("directories", ()), *directories_of(beside.observed)))
-    told = warnings_of(beside.observed, beside.inputs, beside.found, is_success)
+    ended = beside.observed
+    assert ended is not None
+    if ended.is_complete:
+        read = {item.path for item in ended.placed if item.seen.reads or item.seen.is_read_first}
+        run = without_unread(beside.recording.plan, run, read)
+    directories = dict.fromkeys((*run.declared.get("directories", ()), *directories_of(ended)))
+    told = warnings_of(ended, beside.inputs, beside.found, is_success)
     return replace(
         run,
-        observation=observation_of(beside.observed, run.artifacts),
+        observation=observation_of(ended, run.artifacts),
         declared={**run.declared, "directories": tuple(directories)},
         warnings=(*run.warnings, *told),
     )

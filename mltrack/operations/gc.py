@@ -16,6 +16,7 @@ from mltrack.errors import Damaged, DataMissing
 from mltrack.ledger.events import objects_added
 from mltrack.nouns import noun
 from mltrack.operations.find import find_run
+from mltrack.operations.left_behind import sweep as sweep_outside
 from mltrack.operations.objects import directories_of, kind_of, named_objects, objects_of
 from mltrack.operations.reach import Reach
 from mltrack.operations.reconcile import reconcile, unfinished_runs
@@ -119,6 +120,7 @@ def gc(project: Project, request: GcRequest, progress: Progress | None = None) -
     _, expanded_bytes = expanded.totals()
     stored = project.store.totals().stored_bytes
     if request.apply:
+        sweep_outside(project)
         project.ledger.note_let_go([one.run for one in marks.runs])
         done = sweep(project.store, needed, progress)
         if request.expanded:

@@ -27,6 +27,8 @@ def named_objects(run: Run) -> list[tuple[str, str]]:
         found.append(("resource series", run.resources.series))
     if run.observation and run.observation.paths:
         found.append(("observed paths", run.observation.paths))
+    if run.observation and run.observation.listings:
+        found.append(("observed listings", run.observation.listings))
     if run.log:
         found.append(("output log", run.log.digest))
     found += [(f"output log of rank {item.rank}", item.log.digest) for item in run.ranks if item.log]
@@ -57,7 +59,10 @@ def raw_manifests(code: CodeState) -> Iterator[str]:
         yield from raw_manifests(nested.code)
 
 
-KINDS = ("code", "environment", "input", "artifact", "metric series", "resource series", "observed paths", "output log")
+KINDS = (
+    *("code", "environment", "input", "artifact", "metric series", "resource series"),
+    *("observed paths", "observed listings", "output log"),
+)
 
 
 def kind_of(name: str) -> str:

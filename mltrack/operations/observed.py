@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import canonical_json
 from mltrack.nouns import noun
-from mltrack.observe import Placed, Seen
+from mltrack.observe import Placed
 from mltrack.observe.rules import ARTIFACT, BOTH, INPUT, is_below
+from mltrack.operations import listings
 from mltrack.operations.observing import EXPECTED
 from mltrack.operations.surroundings import named, shown
 from mltrack.records import Input, Observation, Warning, is_utf8
@@ -45,15 +46,20 @@ class Line:
 
 def inputs_of(ended: Ended, declared: Sequence[Input]) -> list[Input]:
     """The inputs that nobody declared: files, directories of many, and URLs."""
-    from mltrack.operations.observed_inputs import Ending, grouped
+    from mltrack.operations.observed_directories import Group, grouped
+    from mltrack.operations.observed_inputs import Ending
+    from mltrack.operations.ways import Disturbed
 
     scene = ended.scene
     known = {item.path for item in declared}
     read = [item for item in ended.placed if item.made in (INPUT, BOTH) and named(scene, item.path) not in known]
-    ended.inputs.update(Ending(ended.keeper, ended.start_ns, ended.moved).inputs(read))
+    ended.keeper.release(ended.keeper.versions.keys() - {item.path for item in read})
+    events = Disturbed(*ended.disturbed)
+    ended.inputs.update(Ending(ended.keeper, ended.start_ns, ended.moved, events).inputs(read))
     plain = {item.path for item in read if item.made == INPUT and item.rule in PLAIN and item.path in ended.inputs}
     others = [item.path for item in ended.placed if item.path not in plain and is_something(item)]
-    found = grouped(scene, ended.inputs, [*others, *sorted(ended.code.tracked)], plain)
+    group = Group(scene, ended.keeper, ended.placer, ended.left_out)
+    found = grouped(group, ended.inputs, [*others, *sorted(ended.code.tracked)], plain)
     return sorted(found, key=lambda item: item.path) + urls(ended.network)
 
 
@@ -97,12 +103,15 @@ def warnings_of(ended: Ended, declared: Sequence[Input], found: Sequence[Input],
     if cached:
         text = f"It read data below {shown(cached)}: a tool's cache, which is not kept and must be fetched again."
         warnings.append(Warning("reads-cache", text))
+    if ended.left_out:
+        text = f"Of the directories that are kept whole, these are left out: {shown(ended.left_out)}."
+        warnings.append(Warning("inputs-left-out", text))
     root = str(scene.place.root)
     secrets = [item for item in ended.placed if item.rule == "secret" and item.seen.is_read_first]
     own = [named(scene, item.path) for item in secrets if is_below(item.path, root)]
     if own:
         warnings.append(Warning("reads-secret", f"It read {shown(own)}, which may hold secrets and is not kept."))
-    return warnings
+    return [*warnings, *listings.warnings_of(ended)]
 
 
 def was_read(root: Any, item: Input, touched: Iterable[str]) -> bool:
@@ -142,7 +151,7 @@ def observation_of(ended: Ended, artifacts: Sequence[Artifact]) -> Observation:
     digests = {item.path: item.digest for item in artifacts}
     data = encode(lines_of(ended, digests), ended)
     digest = ended.scene.project.store.put_bytes(data) if data else None
-    return Observation(ended.sources, ended.is_complete, ended.unseen, digest)
+    return Observation(ended.sources, ended.is_complete, ended.unseen, digest, listings.kept(ended))
 
 
 def lines_of(ended: Ended, artifacts: Mapping[str, str]) -> Iterator[Line]:
@@ -151,15 +160,17 @@ def lines_of(ended: Ended, artifacts: Mapping[str, str]) -> Iterator[Line]:
         name = named(ended.scene, item.path)
         known = ended.inputs.get(item.path)
         digest = known.digest if known is not None else artifacts.get(name)
-        yield Line(name, item.made, item.rule, letters_of(item.seen), digest)
+        yield Line(name, item.made, item.rule, letters_of(item), digest)
 
 
-def letters_of(seen: Seen) -> str:
+def letters_of(item: Placed) -> str:
+    """The letters of a path. What was opened to be changed and is as it was before (a database) was read."""
+    seen, is_unchanged = item.seen, item.made == INPUT and item.seen.updates
     flags = (
-        ("r", seen.reads),
+        ("r", seen.reads or is_unchanged),
         ("f", seen.is_read_first),
-        ("w", seen.writes),
-        ("u", seen.updates),
+        ("w", seen.writes and not is_unchanged),
+        ("u", seen.updates and not is_unchanged),
         ("d", seen.is_removed),
     )
     return "".join(letter for letter, holds in flags if holds)

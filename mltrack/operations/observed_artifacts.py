@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.collect.artifacts import Written, gather
+from mltrack.git.exclusions import may_hold_secrets
 from mltrack.observe import Placed, Seen
 from mltrack.observe.names import CODE_SUFFIXES, suffix_of
 from mltrack.observe.rules import ARTIFACT, BOTH
@@ -58,9 +59,12 @@ def is_ours(ended: Ended, path: str, known: Placed | None) -> bool:
 
     Where everything was watched, it is not if another run was at work, or if a person may have edited it.
     """
-    if known is not None and known.rule not in ("listing", "untouched", "data", "code", "declared"):
+    if known is not None and known.rule not in ("listing", "untouched", "data", "code", "declared", "unclear"):
         return known.made in (ARTIFACT, BOTH)
-    if ended.placer.place(Seen(path, writes=True)).made != ARTIFACT:
+    (found,) = ended.place([Seen(path, writes=True)])
+    if found.rule == "unclear":
+        return not may_hold_secrets(os.fsencode(path))
+    if found.made != ARTIFACT:
         return False
     return not (ended.is_complete and (ended.others or suffix_of(path) in CODE_SUFFIXES))
 

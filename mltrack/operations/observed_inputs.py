@@ -1,20 +1,23 @@
 """The bytes of what a run read: hashed and kept while it runs, and what they were when it read them.
 
 A file's fields tell whether it is still what was read: it changed last before the command began, or before it was
-first touched. Where it changed later, a copy that was made before counts; else nobody knows what was read.
+first touched. What the path stands for may have changed with no trace in them (`ways.py`): then only what was hashed
+before counts. Else a copy that was made before counts, and else nobody knows what was read.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mltrack.observe import Placed
+from mltrack.observe import Placed, Seen
 from mltrack.operations.surroundings import Scene, lies_at, named
+from mltrack.operations.ways import CLOCK_STEP_NS, Clocks, Disturbed, Way, Ways
 from mltrack.records import Input
 from mltrack.store.statcache import STAT, StatKey, stat_key
 
@@ -22,11 +25,7 @@ if TYPE_CHECKING:
     from mltrack.store.keep import Kept
     from mltrack.store.walk import Seen as Found
 
-CLOCK_STEP_NS = 10**7
-"""A filesystem's clock goes in steps, of at most so much."""
 BATCH_FILES, BATCH_BYTES = 128, 1 << 22
-MANY = 100
-"""More files that were read below one directory than this make it one input."""
 
 
 class Version(NamedTuple):
@@ -36,6 +35,9 @@ class Version(NamedTuple):
     digest: str | None
     kept: bool
     executable: bool
+    way: Way
+    read_ns: int
+    """When all of it was read."""
 
 
 class Keeper:
@@ -46,16 +48,19 @@ class Keeper:
         self.room = room
         """Bytes that may still be kept."""
         self.versions: dict[str, Version] = {}
+        self.clocks = Clocks(scene.rundir.path)
 
     def keep(self, paths: Iterable[str], go_on: Callable[[], bool] = lambda: True) -> None:
         """Read what is at these paths, as the command names them, if that is not known. Stops when `go_on` says no."""
-        batch: list[tuple[str, Found]] = []
+        batch: list[tuple[str, Found, Way]] = []
         size = 0
+        ways = Ways(self.scene.place)
         for path in paths:
-            found = self._find(path)
+            way = ways.to(path)
+            found = self._find(path, way.real) if way.real else None
             if found is None:
                 continue
-            batch.append((path, found))
+            batch.append((path, found, way))
             size += found.key.size
             if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
                 self._read(batch)
@@ -64,12 +69,26 @@ class Keeper:
                     return
         self._read(batch)
 
-    def valid(self, path: str, at_ns: int, start_ns: int) -> Version | None:
+    def valid(self, path: str, at_ns: int, start_ns: int, events: Disturbed) -> Version | None:
         """The version that was read, if one of that time is known."""
         version = self.versions.get(path)
-        if version is None or version.digest is None or not is_of_then(version.key, at_ns, start_ns):
+        if version is None or version.digest is None:
             return None
-        return version
+        is_same = self.clocks.is_of_then(version.key, at_ns, start_ns)
+        is_same = is_same and events.leads_there(path, version.way, (at_ns, version.read_ns), start_ns)
+        return version if is_same else None
+
+    def release(self, paths: Iterable[str]) -> None:
+        """Give back the room of what turned out to be no input."""
+        for path in paths:
+            version = self.versions.pop(path, None)
+            if version is not None and version.kept:
+                self.room += version.key.size
+
+    def was_there(self, path: str, start_ns: int) -> bool:
+        """Is a version known that was there before the command began?"""
+        version = self.versions.get(path)
+        return version is not None and version.digest is not None and version.key.ctime_ns < start_ns
 
     def key_now(self, path: str) -> StatKey | None:
         """The fields of the file that is there now."""
@@ -79,27 +98,22 @@ class Keeper:
             return None
         return stat_key(found) if stat.S_ISREG(found.st_mode) else None
 
-    def _find(self, path: str) -> Found | None:
-        """The file, if it is one and is not known as it is."""
+    def _find(self, path: str, here: str) -> Found | None:
+        """The file, if it is one and is not known: what was there before is worth more."""
         from mltrack.store.walk import Seen as Found
 
-        here = lies_at(self.scene.place, path)
+        known = self.versions.get(path)
+        if known is not None and known.digest is not None:
+            return None
         try:
             found = os.lstat(here)
-            if stat.S_ISLNK(found.st_mode):
-                here = os.path.realpath(here)
-                found = os.lstat(here)
         except OSError:
             return None
         if not stat.S_ISREG(found.st_mode):
             return None
-        key = stat_key(found)
-        known = self.versions.get(path)
-        if known is not None and known.digest is not None and known.key.ctime_ns <= key.ctime_ns:
-            return None  # what was there before is worth more
-        return Found(os.fsencode(here)[1:], STAT.pack(*key), bool(found.st_mode & 0o100))
+        return Found(os.fsencode(here)[1:], STAT.pack(*stat_key(found)), bool(found.st_mode & 0o100))
 
-    def _read(self, batch: Sequence[tuple[str, Found]]) -> None:
+    def _read(self, batch: Sequence[tuple[str, Found, Way]]) -> None:
         """Read a batch: what the stat cache and the store know is not read again."""
         from mltrack.store.chunks import SINGLE
         from mltrack.store.reader import Reader
@@ -112,14 +126,14 @@ class Keeper:
         fits: dict[bytes, bool] = {}
         unknown: list[Found] = []
         digests: dict[bytes, str | None] = {}
-        for _, found in batch:
+        for _, found, _ in batch:
             size = found.key.size
             fits[found.path] = keeps = size <= self.room
             self.room -= size if keeps else 0
             digests[found.path] = cache.lookup(b"/" + found.path, found.key)
         wanted = {digest for path, digest in digests.items() if digest is not None and fits[path]}
         lacking = store.missing(wanted, hold=True) if wanted else set()
-        for _, found in batch:
+        for _, found, _ in batch:
             digest = digests[found.path]
             if digest is None or digest in lacking:
                 unknown.append(found)
@@ -132,26 +146,25 @@ class Keeper:
                 digests[found.path] = digest  # None for what changed meanwhile
                 if digest is not None:
                     cache.record(b"/" + found.path, found.key, digest, when)
-        for path, found in batch:
+        read_ns = time.time_ns()
+        for path, found, way in batch:
             digest = digests.get(found.path)
-            self.versions[path] = Version(found.key, digest, fits[found.path] and digest is not None, found.executable)
+            kept = fits[found.path] and digest is not None
+            self.versions[path] = Version(found.key, digest, kept, found.executable, way, read_ns)
             if digest is None and fits[found.path]:
                 self.room += found.key.size
-
-
-def is_of_then(key: StatKey, at_ns: int, start_ns: int) -> bool:
-    """Was the file so already when it was first touched?"""
-    return key.ctime_ns < start_ns or key.ctime_ns + CLOCK_STEP_NS < at_ns
 
 
 class Ending:
     """Makes inputs of what was read, after the command ended."""
 
-    def __init__(self, keeper: Keeper, start_ns: int, moved: Mapping[str, str]) -> None:
+    def __init__(self, keeper: Keeper, start_ns: int, moved: Mapping[str, str], events: Disturbed) -> None:
         self.keeper = keeper
         self.scene = keeper.scene
         self.start_ns = start_ns
         self.moved = moved
+        self.events = events
+        self.ways = Ways(keeper.scene.place)
         self.keys: dict[str, StatKey | None] = {}
         """The fields of each file now."""
 
@@ -165,12 +178,15 @@ class Ending:
     def is_wanted(self, item: Placed) -> bool:
         """Is the file still what was read?"""
         key = self.keys[item.path]
-        return key is not None and is_of_then(key, item.seen.at_ns, self.start_ns)
+        at_ns = item.seen.at_ns
+        if key is None or not self.keeper.clocks.is_of_then(key, at_ns, self.start_ns):
+            return False
+        return self.events.leads_there(item.path, self.ways.to(item.path), (at_ns, time.time_ns()), self.start_ns)
 
     def input_of(self, item: Placed) -> Input | None:
         """The input that a placed path is; None for a directory that only looked like one, as it was moved away."""
         path, seen = item.path, item.seen
-        version = self.keeper.valid(path, seen.at_ns, self.start_ns)
+        version = self.keeper.valid(path, seen.at_ns, self.start_ns, self.events)
         key = self.keys[path]
         if version is not None:
             after = None if key == version.key else self.digest_now(path)
@@ -218,11 +234,10 @@ class Ending:
 
     def copy_of(self, item: Placed) -> Kept | None:
         """What was read, from a copy: one that was made before the first write, or the file where it was moved to."""
-        before = item.seen.before
-        if before not in (None, "-", "", ".", "..") and "/" not in str(before):
-            kept = self.keep_copy(self.scene.rundir.observed / "before" / str(before))
-            if kept is not None:
-                return kept
+        copy = self.copy_before(item.seen)
+        kept = self.keep_copy(copy) if copy is not None else None
+        if kept is not None:
+            return kept
         place = self.moved.get(item.path)
         if place is None:
             return None
@@ -232,6 +247,14 @@ class Ending:
             return None
         is_same = stat.S_ISREG(found.st_mode) and found.st_mtime_ns < self.start_ns
         return self.keep_copy(self.scene.place.lies_at(place)) if is_same else None
+
+    def copy_before(self, seen: Seen) -> Path | None:
+        """The copy that a process made before it changed a file: if nobody else had changed that since it was read."""
+        name, _, changed = (seen.before or "").partition(" ")
+        if name in ("-", "", ".", "..") or "/" in name or not changed.isdigit() or len(changed) > 19:
+            return None
+        is_same = int(changed) < self.start_ns or int(changed) + CLOCK_STEP_NS < seen.at_ns
+        return self.scene.rundir.observed / "before" / name if is_same else None
 
     def keep_copy(self, place: Path) -> Kept | None:
         from mltrack.errors import NotFound
@@ -248,108 +271,3 @@ class Ending:
             return None
         self.keeper.room -= size if keeps else 0
         return kept
-
-
-def grouped(scene: Scene, inputs: Mapping[str, Input], others: Iterable[str], plain: set[str]) -> list[Input]:
-    """The inputs, with many files below one directory made one input.
-
-    `plain`: those that may be grouped. `others`: paths that are something else to the run: what holds one of them
-    stays apart, so that a directory can be put back without touching them.
-    """
-    tops = directories(scene, [path for path in plain if inputs[path].digest is not None], others)
-    groups: dict[str, list[str]] = {}
-    single: list[Input] = []
-    for path, item in inputs.items():
-        top = tops.get(path)
-        if top is None:
-            single.append(item)
-        else:
-            groups.setdefault(top, []).append(path)
-    return single + [
-        directory_input(scene, top, {path: inputs[path] for path in paths}) for top, paths in groups.items()
-    ]
-
-
-def directories(scene: Scene, paths: Sequence[str], others: Iterable[str]) -> dict[str, str]:
-    """Path -> the directory that stands for it, for files that are many."""
-    counts: dict[str, int] = {}
-    for path in paths:
-        parent = path.rpartition("/")[0]
-        counts[parent] = counts.get(parent, 0) + 1
-    below = dict(counts)
-    for directory in sorted(counts, key=len, reverse=True):
-        for parent in parents_of(directory):
-            below[parent] = below.get(parent, 0) + counts[directory]
-    root, home = str(scene.place.root), scene.variables.get("HOME", "")
-    forbidden = {
-        "",
-        root,
-        home,
-        *parents_of(root),
-        *parents_of(home),
-        *("/tmp", "/var/tmp", "/dev/shm", "/dev", "/var"),
-    }
-    forbidden.update(directory for directory in below if directory.count("/") == 1 and directory not in counts)
-    for path in others:
-        for parent in parents_of(path):
-            if parent in forbidden:
-                break
-            forbidden.add(parent)
-    chosen: dict[str, str | None] = {}
-    for directory in counts:
-        fitting = [one for one in (*parents_of(directory), directory) if one not in forbidden and below[one] > MANY]
-        chosen[directory] = min(fitting, key=len, default=None)
-    narrow(chosen)
-    tops = ((path, chosen[path.rpartition("/")[0]]) for path in paths)
-    return {path: top for path, top in tops if top is not None}
-
-
-def narrow(chosen: dict[str, str | None]) -> None:
-    """Take for each directory that stands for files the deepest one that still holds all of them."""
-    members: dict[str, list[str]] = {}
-    for directory, top in chosen.items():
-        if top is not None:
-            members.setdefault(top, []).append(directory)
-    for below in members.values():
-        chosen.update(dict.fromkeys(below, os.path.commonpath(below)))
-
-
-def parents_of(path: str) -> list[str]:
-    """The directories above an absolute path, the nearest first; the root is not one of them."""
-    found = []
-    cut = path.rfind("/")
-    while cut > 0:
-        path = path[:cut]
-        found.append(path)
-        cut = path.rfind("/")
-    return found
-
-
-def directory_input(scene: Scene, top: str, files: Mapping[str, Input]) -> Input:
-    """One input for the files that were read below a directory; with `inputs.whole_directories`, for all of it."""
-    from mltrack.digest import digest_bytes
-    from mltrack.store.manifest import ManifestEntry, encode_manifest
-
-    project = scene.project
-    first = next(iter(files.values()))
-    base = Input(named(scene, top), "directory", None, found="observed", root=first.root)
-    if project.config.whole_directories:
-        from mltrack.store.keep import keep_path
-
-        kept = keep_path(scene.place.lies_at(top), project.store, project.stat_cache, progress=project.progress)
-        if kept.digest is not None:
-            return replace(base, digest=kept.digest, size_bytes=kept.size_bytes, files=kept.files, kept=kept.kept)
-    entries = [
-        ManifestEntry(
-            os.fsencode(path[len(top) + 1 :]),
-            "executable" if item.executable else "file",
-            item.size_bytes or 0,
-            item.digest,
-        )
-        for path, item in files.items()
-    ]
-    manifest = encode_manifest(entries)
-    is_kept = all(item.kept for item in files.values())
-    digest = project.store.put_bytes(manifest) if is_kept else digest_bytes(manifest)
-    size = sum(item.size_bytes or 0 for item in files.values())
-    return replace(base, digest=digest, size_bytes=size, files=len(files), kept=is_kept, partial=True)

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mltrack.observe import BEFORE, VARIABLE
+from mltrack.observe import BEFORE, HOOK, VARIABLE
 
 if TYPE_CHECKING:
     from mltrack.live.rundir import RunDir
@@ -34,6 +34,8 @@ def variables(project: Project, plan: Plan, rundir: RunDir) -> dict[str, str]:
     except OSError:
         return {}
     found = {VARIABLE: str(rundir.observed)}
+    if not is_on(project, "hook"):
+        found[HOOK] = "off"
     if is_on(project, "library") and not is_contained(project, plan):
         from mltrack.observe import library
 

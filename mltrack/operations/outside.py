@@ -17,25 +17,37 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from mltrack.errors import DataMissing, MltrackError, NotFound
+from mltrack.errors import DataMissing, MltrackError
 from mltrack.nouns import noun
+from mltrack.observe.rules import DEVICES, SYSTEM, is_below
 from mltrack.operations.arrange import Arrangement, Mounting, Refused, allowed, check_plain
 from mltrack.operations.fetch import bring
+from mltrack.operations.left_behind import claim, remove_claimed
 from mltrack.operations.moves import Moves
+from mltrack.operations.presence import is_kept, is_same
 from mltrack.operations.request import Tell
 from mltrack.operations.workspace import is_outside, is_unknown
+from mltrack.operations.writings import Writing, outside_artifacts, writings_of
 from mltrack.records import Condition, Input, Run
 from mltrack.snapshot.inputs import FoundInput
 
 if TYPE_CHECKING:
     from mltrack.operations.request import Place
     from mltrack.project import Project
-    from mltrack.records import Artifact
 
-UNREAL = frozenset(("proc", "sys", "dev"))
-"""Below the root: nothing in them is read for a record."""
+UNWRITTEN = (*SYSTEM, *DEVICES, "/var/spool")
+"""Directories whose files make others do things: nothing is put back there, though the command may see it there."""
 
 SHOWN = 5
+
+OF_MOUNTS = {
+    "Invalid cross-device link": (b"Invalid cross-device link", b"[Errno 18]", b"os error 18", b"EXDEV"),
+    "Device or resource busy": (b"Device or resource busy", b"[Errno 16]", b"os error 16", b"EBUSY"),
+}
+"""What a program says of an error that a mount may be the cause of, in the languages that are known."""
+
+LAST_BYTES = 1 << 20
+"""Of the output, in which it is looked for."""
 
 
 @noun
@@ -67,6 +79,8 @@ class Outside:
     refused: list[str] = field(default_factory=list)
     """Each path that there is no way for, with the reason."""
     written: list[str] = field(default_factory=list)
+    claim: int | None = None
+    """While it is open, nobody takes what was laid out for left behind."""
 
     def __post_init__(self) -> None:
         beside = Path(os.path.realpath(self.project.work))
@@ -96,16 +110,21 @@ class Outside:
     def put(self, there: Collection[str]) -> None:
         """Put the rest in place. Raises DataMissing, Damaged, StorageError."""
         items = sorted(outside_inputs(self.run), key=lambda item: len(PurePosixPath(item.path).parts))
+        writings = list(writings_of(self.project, self.run))
+        if self.claim is None and (items or writings):
+            self.claim = claim(self.way.top)
+        if self.can_bind(writings):
+            known = (set(self.targets(one.path)).difference(self.moves.guessed(one.path)) for one in writings)
+            self.arranged.open_together(path for paths in known for path in paths)
         for item in items:
             if item.path in there:
-                if isinstance(self.arranged, Mounting) and item.found == "declared":
-                    self.arranged.show(item.path)
                 continue
             if item.kind == "url" or is_unknown(item):
                 self.leave(item)
             else:
                 self.place(item)
-        self.guard(path for path in outside_artifacts(self.run) if path not in {item.path for item in items})
+        self.show_what_is_there(item for item in items if item.path in there)
+        self.guard(writings)
         if self.refused:
             raise no_way(self.run, self.refused, self.why_no_binds)
         self.report()
@@ -151,33 +170,63 @@ class Outside:
 
     def write(self, item: Input, path: str) -> None:
         """At its own place, where nothing is."""
-        if any(part.startswith(".") for part in PurePosixPath(os.path.realpath(path)).parts):
-            raise Refused("names with a dot in front are not written for a record")
+        self.check_writable(os.path.realpath(path))
         self.restore(item, Path(path))
         self.written.append(path)
+
+    def check_writable(self, real: str) -> None:
+        """Raise Refused for a path to which nothing is written for a record."""
+        if any(part.startswith(".") for part in PurePosixPath(real).parts):
+            raise Refused("names with a dot in front are not written for a record")
+        programs = [os.path.realpath(place) for place in os.environ.get("PATH", "").split(os.pathsep) if place]
+        if any(is_below(real, place) for place in (*UNWRITTEN, *programs)):
+            raise Refused("the system's directories are not written to for a record")
+        above = nearest_thing(real)
+        if not os.path.isdir(above):
+            raise Refused(f"{above} is no directory")
 
     def restore(self, item: Input, place: Path) -> None:
         from mltrack.store.checkout import Manner, restore_path
 
         restore_path(self.project.store, item.kind, str(item.digest), place, item.executable, Manner(force=True))
 
-    def guard(self, artifacts: Iterable[str]) -> None:
+    def show_what_is_there(self, items: Iterable[Input]) -> None:
+        """What lies in its place may be hidden by now, by something that was laid out above it."""
+        for item in items:
+            if isinstance(self.arranged, Mounting):
+                if item.found == "declared":
+                    self.arranged.show(item.path)
+                continue
+            for path in self.targets(item.path):
+                self.arranged.show(path)
+
+    def can_bind(self, writings: Collection[Writing]) -> bool:
+        """Can what the command writes be kept from the user's files?"""
+        return bool(writings) and not self.way.in_container and self.why_no_binds is None
+
+    def guard(self, writings: Collection[Writing]) -> None:
         """Keep the user's files from what the command will write. Not possible: a file that differs stops it."""
-        for recorded in artifacts:
-            for path in self.targets(recorded):
-                if self.why_no_binds is None and not self.way.in_container:
+        can_bind = self.can_bind(writings)
+        for one in writings:
+            guessed = self.moves.guessed(one.path)
+            for path in self.targets(one.path):
+                keep = self.arranged.keep_from if one.is_new else self.arranged.keep_as_it_is
+                if can_bind:
                     try:
-                        self.arranged.keep_from(path, path in self.moves.guessed(recorded))
+                        keep(path, path in guessed)
                         continue
                     except Refused:
                         pass
-                if path not in self.moves.guessed(recorded):
-                    self.expose(recorded, path)
+                if path not in guessed:
+                    self.expose(one.path, path)
 
     def expose(self, recorded: str, path: str) -> None:
-        """A path of an output that the command will write to for good."""
-        then = next(item for item in self.run.artifacts if item.path == recorded)
-        if not self.way.put_back and os.path.lexists(path) and not is_same(self.project, then, path):
+        """A path that the command will write to for good."""
+        then = next((item for item in self.run.artifacts if item.path == recorded), None)
+        if then is None and not os.path.lexists(path):
+            return  # the command made it, and removed it
+        is_known = then is not None and is_same(self.project, then, path)
+        if not self.way.put_back and os.path.lexists(path) and not is_known:
             self.refused.append(f"{path} (the run wrote it, and would write over what is there)")
         else:
             self.tell(f"the command may write outside its workspace, to {path}, for good")
@@ -205,9 +254,39 @@ class Outside:
             return replace(place, names=names)
         return replace(place, binds=self.arranged.binds(), outside=self.arranged.outside(), names=names)
 
+    def conditions_met(self, now: Run) -> list[Condition]:
+        """Did the command fail by what it sees being mounts, which cannot be renamed over or across?"""
+        if not self.arranged.covers or now.log is None or now.status == "finished":
+            return []
+        found = refusals(self.project, now.log.digest)
+        where = ", ".join(sorted(place for place, cover in self.arranged.covers.items() if not cover.is_part)[:SHOWN])
+        text = f"the command met {' and '.join(found)}; mltrack has places of its own at {where}, which are mounts"
+        return [Condition("outside", "no places of mltrack's own", text)] if found else []
+
     def drop(self) -> None:
         """Remove what was laid out for the command alone: its run is recorded, or was never started."""
-        shutil.rmtree(self.way.top, ignore_errors=True)
+        if self.claim is not None:
+            remove_claimed(self.way.top, self.claim)
+            self.claim = None
+
+
+def nearest_thing(path: str) -> str:
+    """The nearest thing above a path that is there, whatever it is."""
+    above = os.path.dirname(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    return above
+
+
+def refusals(project: Project, log: str) -> list[str]:
+    """The errors in a run's output that a mount may be the cause of."""
+    from mltrack.live.outputlog import plain_bytes
+
+    try:
+        text = plain_bytes(project.store.get_bytes(log))[-LAST_BYTES:]
+    except MltrackError:
+        return []
+    return [f"“{words}”" for words, signs in OF_MOUNTS.items() if any(sign in text for sign in signs)]
 
 
 def mounted(run: Run) -> tuple[str, ...]:
@@ -242,10 +321,6 @@ def outside_inputs(run: Run) -> list[Input]:
     return [item for item in run.inputs if item.role != "resume" and is_outside(item)]
 
 
-def outside_artifacts(run: Run) -> list[str]:
-    return [item.path for item in run.artifacts if os.path.isabs(item.path) and item.found != "logged"]
-
-
 def told_of(item: Input) -> str:
     """A sentence on an input whose content is not known."""
     if item.kind == "url":
@@ -257,65 +332,6 @@ def facts_of(item: Input) -> str:
     size = f"{item.size_bytes:,} bytes, " if item.size_bytes is not None else ""
     kept = "" if item.kept else ", not kept, for it was over data.keep_limit or a file in it could not be read"
     return f"{size}digest {item.digest}{kept}"
-
-
-def is_kept(project: Project, item: Input) -> bool:
-    """Is all of it in the store?"""
-    if not item.kept or item.digest is None or project.store.missing([item.digest]):
-        return False
-    if item.kind != "directory":
-        return True
-    from mltrack.store.checkout import manifest_of
-
-    wanted = {entry.digest for entry in manifest_of(project.store, item.digest) if entry.digest is not None}
-    return not project.store.missing(wanted)
-
-
-def is_same(project: Project, item: Input | Artifact, path: str) -> bool:
-    """Does that with its recorded content lie at a path? Of a directory of which only some files are recorded: those.
-
-    A symbolic link there is followed, as the command will.
-    """
-    if item.digest is None:
-        return False
-    place = Path(path if item.kind == "link" else os.path.realpath(path))
-    if len(place.parts) < 2 or place.parts[1] in UNREAL or has_other_size(item, place):
-        return False
-    if item.kind == "directory" and getattr(item, "partial", False):
-        return has_parts(project, item.digest, place)
-    return has_content(project, place, item.kind, item.digest)
-
-
-def has_other_size(item: Input | Artifact, place: Path) -> bool:
-    """Is it a file that need not be read to know that it is another?"""
-    try:
-        return item.kind == "file" and item.size_bytes not in (None, place.stat().st_size)
-    except OSError:
-        return True
-
-
-def has_content(project: Project, place: Path, kind: str, digest: str) -> bool:
-    from mltrack.store.keep import keep_path
-
-    try:
-        found = keep_path(place, None, project.stat_cache)
-    except (NotFound, OSError):
-        return False
-    return (found.kind, found.digest) == (kind, digest)
-
-
-def has_parts(project: Project, digest: str, place: Path) -> bool:
-    """Is every file of a manifest below a directory, with its content?"""
-    from mltrack.store.checkout import manifest_of
-
-    if project.store.missing([digest]):
-        return False
-    kinds = {"executable": "file"}
-    return all(
-        entry.digest is None
-        or has_content(project, place / os.fsdecode(entry.path), kinds.get(entry.kind, entry.kind), entry.digest)
-        for entry in manifest_of(project.store, digest)
-    )
 
 
 def no_way(run: Run, refused: Sequence[str], why_no_binds: str | None) -> DataMissing:

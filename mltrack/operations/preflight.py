@@ -18,6 +18,7 @@ from mltrack.compare.grade import grade
 from mltrack.compare.hindsight import SEEN, TO_SEE, lifted, look_back
 from mltrack.errors import EnvironmentFailed, StartError, UsageError
 from mltrack.nouns import noun
+from mltrack.operations.absent import absent
 from mltrack.operations.environment import kind_of
 from mltrack.operations.foresight import SOURCES_LAST, Ahead, facts_of, words_of
 from mltrack.operations.request import Place, Plan, RunRequest, Tell, silent
@@ -160,6 +161,9 @@ def program_itself(ahead: Ahead, past: Run | None) -> Iterator[Concern]:
         text = f"The program {program} is not there, or may not be executed."
         yield Concern("would-not-start", "F", text, "Check its name, and that its environment is active.")
         return
+    lacking = absent(plan.command, found, plan.working_directory, project.root)
+    if lacking is not None:
+        yield Concern("would-not-start", "F", f"{lacking} is not there.", "Check its name, and where it is started.")
     library = find()
     why = usable(found, library) if library is not None else None
     if why and (past is None or past.observation is None) and "off" not in project.config.observe_sources:

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mltrack.errors import StorageError
 from mltrack.operations.foresight import with_preflight
 from mltrack.operations.objects import named_objects
 from mltrack.operations.ranks import ranks_so_far, with_ranks
@@ -44,19 +45,38 @@ def reconcile(project: Project) -> list[Run]:
 
 
 def judge(project: Project, name: str) -> Run | None:
-    """The live run of that directory; None when it was folded, by us or by somebody else, or never started."""
+    """The live run of that directory; None when it was folded, by us or by somebody else, or never started.
+
+    One that has ended and cannot be folded, as the disk is full or read-only, is shown as its directory tells it: who
+    only reads needs no room.
+    """
     from mltrack.live.rundir import RunDir
 
     rundir = RunDir(project.runs / name)
     state = life_of(rundir)
+    why_not: StorageError | None = None
     if state == GONE and rundir.try_lock():
         try:
             fold(project, rundir)
+            return None
+        except StorageError as error:
+            why_not = error
         finally:
             rundir.unlock()
-        return None
     start = rundir.read("start")
-    return running_view(start, rundir, state) if start is not None else None
+    if start is None:
+        return None
+    run = running_view(start, rundir, state)
+    return run if why_not is None else replace(run, warnings=(*run.warnings, not_recorded(rundir, why_not)))
+
+
+def not_recorded(rundir: RunDir, why: StorageError) -> Warning:
+    ended = (rundir.read("outcome") or {}).get("status")
+    how = f"It has ended ({ended})" if ended else "It has ended, and how is not known"
+    return Warning(
+        "not-recorded",
+        f"{how}, and its record could not be written: {why.message} The next command that can write it does so.",
+    )
 
 
 def unfinished_runs(project: Project) -> Iterator[Run]:

@@ -22,7 +22,7 @@ from mltrack.operations.finish import finish
 from mltrack.operations.foresight import foreseen, tell_foreseen
 from mltrack.operations.observing import variables as watching
 from mltrack.operations.request import Place, Plan, Recording, Tell
-from mltrack.operations.run_params import params_of
+from mltrack.operations.run_params import params_of, with_unnamed
 from mltrack.records import SCHEMA, Run, Warning, new_id, to_dict
 from mltrack.redact import Redactor
 from mltrack.snapshot.inputs import FoundInput, find_inputs
@@ -193,7 +193,7 @@ def open_record(
 ) -> Run:
     """What is known of the run before its command starts."""
     request = plan.request
-    params, sources = params_of(plan, frameworks)
+    params, sources = with_unnamed(plan, frameworks, *params_of(plan, frameworks))
     return Run(
         schema=SCHEMA,
         id=run_id,

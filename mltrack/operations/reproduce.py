@@ -20,6 +20,8 @@ from mltrack.errors import CheckFailed, MltrackError, NotSealed, StorageError
 from mltrack.nouns import noun
 from mltrack.operations.fetch import ensure_here
 from mltrack.operations.find import find_run
+from mltrack.operations.left_behind import sweep
+from mltrack.operations.listed import Listed, listed, read_conditions
 from mltrack.operations.objects import directories_of, named_objects
 from mltrack.operations.outside import Outside, Way
 from mltrack.operations.record import INSIDE, record
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 CHOICE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_")
 """Which of a machine's devices: another machine has others."""
+LAST_WORDS = 200
+"""Characters of the last line of a failed command's output that are told."""
 
 
 @noun
@@ -89,8 +93,10 @@ class _Again:
         self.tell = asked.tell
         self.phase = "fetching"
         self.outside = Outside(project, then, self.way(), asked.tell)
+        self.listed = Listed(then, self.outside, [])
 
     def do(self) -> Reproduction:
+        sweep(self.project)
         try:
             root = self.restore()
             self.phase = "environment"
@@ -132,13 +138,15 @@ class _Again:
         root = lay_out(project, then, self.top)
         self.outside.put(there)
         remove_recorded_artifacts(then, root)
+        self.listed = listed(project, then, self.outside)
+        self.listed.put(root)
         tell_of_here(then, self.tell)
         return root
 
     def run(self, root: Path, rebuilt: Rebuilt) -> Run:
         self.tell(f"running {' '.join(self.then.command)}")
         plan = plan_for(self.then, root, rebuilt, self.asked.output_to_stderr)
-        place = self.outside.placed(plan.place)
+        place = self.listed.placed(self.outside.placed(plan.place))
         stdin = None if plan.stdin is None else place.lies_at(str(plan.stdin))
         return record(self.project, replace(plan, place=place, stdin=stdin), self.tell)
 
@@ -148,9 +156,27 @@ class _Again:
     def judged(self, now: Run, rebuilt: Rebuilt) -> Reproduction:
         verdict = judge(self.then, now, rules_for(self.project, self.then))
         told = [Condition(warning.kind, None, warning.message) for warning in rebuilt.warnings]
-        verdict = replace(verdict, conditions=(*verdict.conditions, *self.outside.conditions, *told))
+        met = self.outside.conditions_met(now)
+        names = (*self.listed.conditions, *read_conditions(now))
+        verdict = replace(verdict, conditions=(*names, *verdict.conditions, *self.outside.conditions, *met, *told))
+        if verdict.cause and now.exit_code != 0:
+            verdict = replace(verdict, cause=f"{verdict.cause}{last_words(self.project, now)}")
         self.project.ledger.add_event("verdict", now.id, to_dict(verdict))
         return Reproduction(self.then, replace(now, verdict=verdict), verdict, self.top)
+
+
+def last_words(project: Project, run: Run) -> str:
+    """` Its output ends with ...`, of a command that failed; nothing where it said nothing, or nobody knows what."""
+    from mltrack.operations.log import Part, read_output
+
+    try:
+        lines = [line.data.decode(errors="replace").strip() for line in read_output(project, run.id, Part(lines=8))]
+    except (MltrackError, OSError):
+        return ""
+    words = next((line for line in reversed(lines) if line), "")
+    words = "".join(sign if sign.isprintable() else " " for sign in words)
+    shown = words if len(words) <= LAST_WORDS else f"{words[:LAST_WORDS]}..."
+    return f" Its output ends with `{shown}`." if words else ""
 
 
 def cause_of(error: MltrackError) -> str:
@@ -211,6 +237,8 @@ def needed(run: Run, there: Iterable[str] = ()) -> list[str]:
         "metric ",
         "output ",
         "environment ",
+        "resource ",
+        "observed ",
     )  # trees of the environment come when it asks for them
     known = {f"input {path}" for path in there}
     return [digest for name, digest in named_objects(run) if not name.startswith(unneeded) and name not in known]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mltrack.errors import StartError
 from mltrack.operations.request import Plan
+from mltrack.records import Run
+
+UNNAMED = "params.yaml"
+"""Read at the project's root without being named, where the command reads it."""
 
 
 def params_of(plan: Plan, frameworks: tuple[str, ...] = ()) -> tuple[dict[str, Any], dict[str, str]]:
@@ -78,6 +83,50 @@ def add_named(files: Sequence[tuple[str, Mapping[str, Any]]], params: dict[str, 
         if own in params:
             own = f"{places[name]}:{name}"
         params[own], sources[own] = value, places[name]
+
+
+def with_unnamed(
+    plan: Plan, frameworks: tuple[str, ...], params: Mapping[str, Any], sources: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The params with those of `params.yaml` at the project's root that nobody named. What stands in the command or in
+    `--set` beats it. Whether the command reads that file at all is known at the run's end: see `without_unread`."""
+    place = unnamed_file(plan) if reads(frameworks, "config") else None
+    if place is None:
+        return dict(params), dict(sources)
+    from mltrack.formats.config_files import read_config
+
+    params, sources = dict(params), dict(sources)
+    beaten = {name for name, source in sources.items() if source in ("argv", "--set")}
+    values = {name: value for name, value in (read_config(place) or {}).items() if name not in beaten}
+    add_named([(UNNAMED, values)] if values else [], params, sources)
+    return params, sources
+
+
+def unnamed_file(plan: Plan) -> Path | None:
+    """`params.yaml` at the project's root, where nobody named it; DVC reads it there too. None where there is none."""
+    place = plan.place.root / UNNAMED
+    if not place.is_file():
+        return None
+    from mltrack.formats.config_files import named_configs
+    from mltrack.formats.params import parse_params_option
+
+    declared = {os.path.normpath(parse_params_option(option)[0]) for option in plan.declared.params}
+    directory = plan.working_directory
+    named = {os.path.normpath(directory / os.path.expanduser(item.path)) for item in named_configs(plan.command)}
+    return None if UNNAMED in declared or str(place) in named else place
+
+
+def without_unread(plan: Plan, run: Run, touched: Collection[str]) -> Run:
+    """The run without params of a file that nobody named, if it was not read. `touched`: every path that was."""
+    place = unnamed_file(plan) if UNNAMED in run.param_sources.values() else None
+    if place is None or str(place) in touched:
+        return run
+    gone = {name for name, source in run.param_sources.items() if source == UNNAMED}
+    return replace(
+        run,
+        params={name: value for name, value in run.params.items() if name not in gone},
+        param_sources={name: source for name, source in run.param_sources.items() if name not in gone},
+    )
 
 
 def load_params_files(root: Path, declared: tuple[str, ...]) -> list[tuple[str, Path, dict[str, Any]]]:

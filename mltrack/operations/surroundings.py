@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from mltrack.nouns import noun
@@ -41,6 +43,8 @@ AT_HOME = (
 )  # fmt: skip
 INTERPRETERS = ("python", "pypy", "Rscript", "julia", "conda", "mamba", "node")
 LINK_MODE = b"120000"
+MOST_TOLD = 16 << 20
+"""Bytes of what one process says of itself."""
 
 
 @noun
@@ -158,6 +162,7 @@ def surroundings_of(scene: Scene, fold: Fold, code: Code, start_ns: int) -> Surr
     return Surroundings(
         root=str(scene.place.root),
         look=looker(scene.place, start_ns),
+        begins=lambda path: beginning(lies_at(scene.place, path)),
         home=home,
         temporary=(*TEMPORARY, os.path.normpath(temporary)) if temporary and temporary != "/" else TEMPORARY,
         environments=tuple(dict.fromkeys((*environments(scene, fold, home), IN_IMAGE))),
@@ -169,24 +174,69 @@ def surroundings_of(scene: Scene, fold: Fold, code: Code, start_ns: int) -> Surr
         include=config.observe_include,
         exclude=config.observe_exclude,
         programs={path: os.path.realpath(path) for path in fold.programs},
+        tools=frozenset(
+            map(os.path.normpath, filter(os.path.isabs, scene.variables.get("PATH", "").split(os.pathsep)))
+        ),
+        command=command_path(scene),
         aliases=aliases(fold, code.links),
     )
 
 
+def command_path(scene: Scene) -> str:
+    """The absolute path of the command's program, if it was given by a path and not by its name alone."""
+    program = scene.run.command[0] if scene.run.command else ""
+    return os.path.normpath(os.path.join(scene.place.root, scene.run.cwd, program)) if "/" in program else ""
+
+
 def looker(place: Place, start_ns: int) -> Callable[[str], Fact]:
-    """Says what lies at a path that the command used; `start_ns` by the clock of the filesystem."""
+    """Says what lies at a path that the command used; `start_ns` by the clock of the filesystem.
+
+    Where links lead is asked once in a second for each directory: a hundred thousand files lie in few, and a command
+    that is at work may turn a link to where secrets are.
+    """
+    from mltrack.operations.listings import is_stand_in
+
+    directories: dict[str, str] = {}
+    asked_s = monotonic()
 
     def look(path: str) -> Fact:
+        nonlocal asked_s
+        if monotonic() - asked_s > 1:
+            directories.clear()
+            asked_s = monotonic()
         here = lies_at(place, path)
+        parent, _, name = here.rpartition("/")
+        leads = directories.get(parent)
+        if leads is None:
+            leads = directories[parent] = os.path.realpath(parent or "/").rstrip("/")
+        real = f"{leads}/{name}"
         try:
-            found = os.stat(here)
+            found = os.lstat(here)
+            if stat.S_ISLNK(found.st_mode):
+                real = os.path.realpath(here)
+                found = os.stat(here)
         except OSError:
             return Fact("link") if os.path.islink(here) else ABSENT
         mode = found.st_mode
         kind = "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "special"
-        return Fact(kind, found.st_ctime_ns >= start_ns)
+        kind = "stand-in" if is_stand_in(found) else kind
+        return Fact(kind, found.st_ctime_ns >= start_ns, "" if real == here else real, found.st_size)
 
     return look
+
+
+def beginning(path: str, most: int = 4096) -> bytes:
+    """The first bytes of a regular file; nothing where they cannot be had."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(handle, most) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
 
 
 def lies_at(place: Place, path: str) -> str:
@@ -213,42 +263,50 @@ def environments(scene: Scene, fold: Fold, home: str) -> Iterator[str]:
 
 def prefixes(directory: Path) -> Iterator[str]:
     """The prefixes that the run's Python processes told."""
-    from json import loads
-
     try:
         names = [name for name in sorted(os.listdir(directory)) if name.endswith(".json")]
     except OSError:
         return
     for name in names[:1000]:
-        try:
-            told: Any = loads((directory / name).read_bytes())
-        except (OSError, ValueError):
-            continue
+        told = told_by(directory / name)
         for key in ("prefix", "base_prefix"):
             prefix = told.get(key) if isinstance(told, dict) else None
             if isinstance(prefix, str) and os.path.isabs(prefix):
                 yield os.path.normpath(prefix)
 
 
+def told_by(path: Path) -> Any:
+    """What a file of JSON says that the run's own processes wrote: it may be anything."""
+    from json import loads
+
+    try:
+        return loads(path.read_bytes()) if path.stat().st_size <= MOST_TOLD else None
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def aliases(fold: Fold, links: frozenset[str]) -> dict[str, str]:
     """Paths that lead through a link of the code -> where they lead: the link comes back with the code."""
     if not links:
         return {}
-    led: dict[str, bool] = {}
+    led: dict[str, bool] = {"": False}
 
     def leads(path: str) -> bool:
-        known = led.get(path)
-        if known is None:
-            parent = path.rpartition("/")[0]
-            known = led[path] = path in links or (bool(parent) and leads(parent))
+        above = []
+        while path not in led and path not in links:
+            above.append(path)
+            path = path.rpartition("/")[0]
+        known = led[path] = path in links or led[path]
+        led.update(dict.fromkeys(above, known))
         return known
 
     found = {}
     for path in fold.paths():
         if leads(path):
-            real = os.path.realpath(path)
-            if real != path:
-                found[path] = real
+            with suppress(OSError, ValueError, RecursionError):
+                real = os.path.realpath(path)
+                if real != path:
+                    found[path] = real
     return found
 
 

@@ -119,7 +119,7 @@ class Watch:
     def look(self) -> Scene | None:
         """The run as it is now; None when it has ended."""
         run = judge(self._project, self._rundir.id)
-        if run is None:
+        if run is None or any(warning.kind == "not-recorded" for warning in run.warnings):
             return None
         is_behind = not self._take_points()
         self._take_samples()

@@ -8,19 +8,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mltrack.observe import Placed
 from mltrack.operations.observing import is_on
 
 if TYPE_CHECKING:
     import threading
 
-    from mltrack.observe import Event, Placed, Seen
+    from mltrack.observe import Event, Seen
     from mltrack.observe.directories import Directories
     from mltrack.observe.folding import Fold
     from mltrack.observe.rules import Placer
+    from mltrack.operations.listings import Listings
     from mltrack.operations.observed_inputs import Keeper
     from mltrack.operations.surroundings import Code, Scene
     from mltrack.records import Input
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 2.0
 NICENESS = 10
 """Of the thread that hashes beside the command: the training comes first."""
+LONGEST_NAME = 300
+"""Of a path in a sentence."""
 HARMLESS = ("ldconfig", "ldconfig.real")
 """Static programs that read the system's files only, and that half of all programs start."""
 ELSEWHERE = frozenset(
@@ -50,12 +54,35 @@ class Ended:
     network: tuple[str, ...]
     keeper: Keeper
     moved: Mapping[str, str]
+    disturbed: tuple[Mapping[str, tuple[int, int]], ...]
+    """`Fold.disturbed` of each source."""
     start_ns: int
     end_ns: int
     others: bool
     """Was another run of mltrack at work in this worktree meanwhile?"""
     inputs: dict[str, Input] = field(default_factory=dict)
     """By the path that the command used."""
+    left_out: list[str] = field(default_factory=list)
+    """What is not kept of directories that are kept whole."""
+    listings: Listings | None = None
+    """What was in the directories that it listed, once that was asked."""
+
+    def place(self, seen: Iterable[Seen]) -> list[Placed]:
+        """Paths that nobody was seen to touch, with their rules."""
+        return place_all(self.placer, seen)[0]
+
+
+def place_all(placer: Placer, seen: Iterable[Seen]) -> tuple[list[Placed], list[str]]:
+    """Each path with its rule, and what is to be said of it. One that is beyond the rules costs only itself."""
+    found: list[Placed] = []
+    problems: dict[str, None] = {}
+    for one in seen:
+        try:
+            found.append(placer.place(one))
+        except Exception as error:
+            problems[f"What some paths were to the run could not be found out ({type(error).__name__})."] = None
+            found.append(Placed(one.path, "left out", "unclear", one))
+    return found, list(problems)
 
 
 class Watcher:
@@ -154,7 +181,8 @@ class Watcher:
 
         if self._placer is None or len(self.fold.programs) != self._known_programs:
             self._known_programs = len(self.fold.programs)
-            self._placer = Placer(surroundings_of(self.scene, self.fold, self.code, self._start_ns))
+            world = surroundings_of(self.scene, self.fold, self.code, self._start_ns)
+            self._placer = Placer(replace(world, was_there=lambda path: self.keeper.was_there(path, self._start_ns)))
         return self._placer
 
     def keep_fresh(self, go_on: Callable[[], bool]) -> None:
@@ -186,6 +214,7 @@ class Watcher:
         from mltrack.operations.surroundings import aliases, all_seen, started_ns
 
         self._start_ns = started_ns(self.scene.rundir)
+        self.tail.stop_here()
         while self.take():
             pass
         self.tail.close()
@@ -193,28 +222,44 @@ class Watcher:
             self.aside.take_all(self.directories.stop())
         fold = self.traced_fold() if self.is_traced else self.fold
         self.fold = fold
-        unseen = self.unseen()
-        is_complete = self.is_complete(unseen)
-        self._placer = None
-        placer = self.placer()
+        is_complete = self.is_complete(self.unseen())
+        placer = self.last_placer()
         aside: Mapping[str, Seen] = {} if is_complete else self.aside.seen()
         seen = all_seen(fold, aside, aliases(fold, self.code.links))
         self.see_others()
+        placed, problems = place_all(placer, seen)
+        self.limits += problems
+        unseen = self.unseen()
         return Ended(
             scene=self.scene,
             placer=placer,
-            placed=[placer.place(one) for one in seen],
+            placed=placed,
             code=self.code,
             sources=self.sources(),
-            is_complete=is_complete,
+            is_complete=is_complete and not unseen,
             unseen=tuple(unseen),
             network=tuple(fold.network),
             keeper=self.keeper,
             moved={**self.aside.moved, **fold.moved},
+            disturbed=(self.aside.disturbed, fold.disturbed),
             start_ns=self._start_ns,
             end_ns=end_ns,
             others=bool(self.others) and not self.scene.place.is_copy,
         )
+
+    def last_placer(self) -> Placer:
+        """The rules with all that is known; the plain ones, should that be beyond us: nothing that was seen is lost."""
+        from mltrack.observe.rules import Placer, Surroundings
+        from mltrack.operations.surroundings import Code, looker
+
+        self._placer = None
+        try:
+            return self.placer()
+        except Exception as error:
+            self.limits.append(f"What belongs to the environment is not known ({type(error).__name__}).")
+            place = self.scene.place
+            self._code = self._code or Code()
+            return Placer(Surroundings(str(place.root), looker(place, self._start_ns), is_code=self._code.has))
 
     def traced_fold(self) -> Fold:
         """What strace saw: it counts for files, the journal for what only that has."""
@@ -253,6 +298,10 @@ class Watcher:
     def unseen(self) -> list[str]:
         """Sentences about what could not be watched."""
         found = list(self.limits)
+        if self.tail.strange:
+            found.append(f"{self.tail.strange} lines of what the processes told cannot be read.")
+        if self.fold.failed:
+            found.append(f"{self.fold.failed} events that the processes told could not be followed.")
         if not self.is_traced:
             has_library = any("p" in letters for letters in self.fold.processes.values())
             if self.why_not is not None and not has_library:
@@ -273,11 +322,18 @@ def unwatched_programs(events: Iterable[Event], has_library: bool) -> list[str]:
     """A sentence for each program that could not be watched. A Python without the hook can, if the library is there."""
     found = []
     for event in events:
+        path, other = printable(event.path), printable(event.other)
         if event.letter == "!":
-            found.append(f"Not everything was told: {event.other or event.path}.".replace("..", "."))
+            found.append(f"Not everything was told: {other or path}.".replace("..", "."))
         elif event.letter == "i" and not has_library:
-            found.append(f"{event.path} was started so that Python does not load what watches it.")
+            found.append(f"{path} was started so that Python does not load what watches it.")
         elif event.letter == "x" and is_serious(event):
-            why = f" ({event.other})" if event.other else ""
-            found.append(f"{event.path} could not be watched{why}.")
+            found.append(f"{path} could not be watched{f' ({other})' if other else ''}.")
     return found
+
+
+def printable(text: str) -> str:
+    """A text of the user's processes for a sentence: signs that a terminal acts upon stand as their numbers."""
+    if text.isprintable():
+        return text[:LONGEST_NAME]
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text[:LONGEST_NAME])

@@ -186,6 +186,21 @@ def on_remote(remote: Remote, catalogue: Catalogue, digests: Iterable[str]) -> s
     return whole | {digest for digest, keys in pieces.items() if keys <= set(there)}
 
 
+def sizes_on_remote(remote: Remote, catalogue: Catalogue, digests: Iterable[str]) -> dict[str, int]:
+    """Those of the objects that the remote holds wholly -> bytes to fetch for each, but for what a recipe shares."""
+    whole = on_remote(remote, catalogue, digests)
+    found = catalogue.locate((kind, to_raw(digest)) for digest in whole for kind in (CHUNK, RECIPE))
+    sizes: dict[str, int] = {}
+    for (kind, raw), places in found.items():
+        size = places[0].length
+        if kind == RECIPE:
+            entry = read_entry(remote, (kind, raw), places)
+            pieces = {(CHUNK, piece) for piece, _ in recipe_pieces(decode(entry).raw, raw)} if entry else set()
+            size += sum(there[0].length for there in catalogue.locate(pieces).values())
+        sizes[from_raw(raw)] = size
+    return sizes
+
+
 def read_entry(remote: Remote, key: EntryKey, places: Iterable[Location]) -> bytes | None:
     """An entry straight from the remote, verified; None if no place holds it intact."""
     for place in places:

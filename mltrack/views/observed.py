@@ -14,6 +14,15 @@ MOST = 200
 MORE = "... and {} more; --json has them all"
 SECTIONS = (("input", "Inputs"), ("both", "Read, then changed"), ("artifact", "Artifacts"))
 LEFT_OUT = "left out"
+FEW = 12
+"""More paths of one directory than this, with one rule and the same letters, are one row."""
+LETTERS = (
+    ("r", "read"),
+    ("f", "was there before: read, or opened to be changed, before the run wrote it"),
+    ("w", "written"),
+    ("u", "opened to be changed, not made anew"),
+    ("d", "removed, or renamed away, at last"),
+)
 
 
 class Seen(Protocol):
@@ -34,11 +43,11 @@ class Seen(Protocol):
 def observed_page(lines: Sequence[Seen], rules: Mapping[str, str], is_all: bool, remarks: Iterable[str]) -> Page:
     """Inputs and artifacts with their rules; with `is_all` each path that was left out too, else how many by rule.
 
-    `rules`: name -> what it means. `remarks`: what could not be watched.
+    Many of one directory that are alike are one row. `rules`: name -> what it means. `remarks`: what could not be seen.
     """
     page = Page()
     for made, title in SECTIONS:
-        rows = [row(line) for line in lines if line.made == made]
+        rows = folded([line for line in lines if line.made == made])
         if rows:
             page.heading(title)
             page.grid(Grid(rows, "<<<<", limit=MOST, more=MORE))
@@ -46,9 +55,13 @@ def observed_page(lines: Sequence[Seen], rules: Mapping[str, str], is_all: bool,
     if others:
         page.heading("Left out", count(len(others), "path"))
         if is_all:
-            page.grid(Grid([row(line) for line in others], "<<<<", limit=None))
+            page.grid(Grid(folded(others), "<<<<", limit=None))
         else:
             page.grid(Grid(by_rule(others), "<>"))
+    told = {letter for line in lines if is_all or line.made != LEFT_OUT for letter in line.letters}
+    if told:
+        page.heading("Letters")
+        page.grid(Grid([((letter, "dim"), text) for letter, text in LETTERS if letter in told], "<<"))
     used = [name for name in rules if any(line.rule == name for line in lines)]
     if used:
         page.heading("Rules")
@@ -60,6 +73,23 @@ def observed_page(lines: Sequence[Seen], rules: Mapping[str, str], is_all: bool,
         page.hint("")
         page.hint(("each of them     ", "dim"), ("add --all", "cyan"))
     return page
+
+
+def folded(lines: Sequence[Seen]) -> list[tuple[Cell, ...]]:
+    """A row for each path, and one for many that are alike in one directory, at the place of the first."""
+    groups: dict[tuple[str, str, str], list[Seen]] = {}
+    for line in lines:
+        groups.setdefault((line.path.rpartition("/")[0], line.rule, line.letters), []).append(line)
+    rows: list[tuple[Cell, ...]] = []
+    for line in lines:
+        directory = line.path.rpartition("/")[0]
+        alike = groups[directory, line.rule, line.letters]
+        if not directory or len(alike) <= FEW:
+            rows.append(row(line))
+        elif alike[0] is line:
+            number = f"{count(len(alike), 'path')}"
+            rows.append((f"{directory}/", (line.letters, "dim"), (line.rule, "cyan"), (number, "dim")))
+    return rows
 
 
 def row(line: Seen) -> tuple[Cell, ...]:

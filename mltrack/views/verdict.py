@@ -28,8 +28,8 @@ def glyph_of(grade: str) -> str:
     return "✓" if is_success(grade) else "?" if grade == NOTHING_TO_COMPARE else "✗"
 
 
-def verdict_page(verdict: Verdict) -> Page:
-    """The whole verdict."""
+def verdict_page(verdict: Verdict, now: str | None = None) -> Page:
+    """The whole verdict. `now`: the run that it is about, for where to look on."""
     page = Page()
     style = style_of(verdict.grade)
     page.line(
@@ -38,6 +38,8 @@ def verdict_page(verdict: Verdict) -> Page:
         f": {reason(verdict)}",
         (f"  (compared with {short_id(verdict.of)})", "dim"),
     )
+    if verdict.cause and verdict.phase is None and now is not None:
+        page.hint(("its output  ", "dim"), (f"mltrack log {short_id(now)}", "cyan"))
     artifacts = [item for item in verdict.artifacts if item.grade != IDENTICAL]
     metrics = [item for item in verdict.metrics if item.grade != IDENTICAL]
     outcome = [item for item in verdict.conditions if item.what in OUTCOME]
@@ -63,6 +65,9 @@ def reason(verdict: Verdict) -> str:
     if verdict.grade == COULD_NOT_RUN:
         where = f"it stopped at {verdict.phase}" if verdict.phase else "it stopped"
         return f"{where}: {verdict.cause}" if verdict.cause else f"{where}."
+    if verdict.cause:
+        parts = [*tally(verdict.artifacts, "artifact", "byte for byte"), *tally(verdict.metrics, "metric", "exact")]
+        return f"{verdict.cause} Compared all the same: {', '.join(parts)}." if parts else verdict.cause
     if verdict.grade == NOTHING_TO_COMPARE:
         return "neither run has artifacts or metrics to compare."
     parts = tally(verdict.artifacts, "artifact", "byte for byte") + tally(verdict.metrics, "metric", "exact")

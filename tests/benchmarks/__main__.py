@@ -22,6 +22,7 @@ TABLES = (
     "output",
     "sampling",
     "observing",
+    "placing",
 )
 
 

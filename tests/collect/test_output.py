@@ -193,6 +193,12 @@ GUESSES: list[tuple[list[str], Found]] = [
         ["10:\tlearn: 0.33\tbest: 0.44 (9)\ttotal: 55ms\tremaining: 1.2s"],
         [("learn", 0.33, 10), ("best", 0.44, 10), ("total", 55.0, 10), ("remaining", 1.2, 10)],
     ),
+    (
+        ["epoch 1", "loss: 0.5 acc: 0.3", "val_loss: 0.4", "Epoch 2:", "loss: 0.4, time: 3.1s"],
+        [("loss", 0.5, 1), ("acc", 0.3, 1), ("val_loss", 0.4, 1), ("loss", 0.4, 2), ("time", 3.1, 2)],
+    ),
+    (["epoch 1", "saved: 3", "the best loss so far was: 0.5", "took 3 tries: 0.2 each", "a: 1 b: 2 done"], []),
+    (["loss: 0.5 acc: 0.3"], []),
     (["loading 3 files", "size: 12", "http://example.org:80/x=1", "Python 3.11", "seed=1 lr=0.1"], []),
 ]
 

@@ -55,7 +55,9 @@ def test_absolute_paths_are_told_by_where_they_lead(word: str, kinds: dict[str, 
 
 
 def test_absolute_paths_in_params_files_count_like_arguments() -> None:
-    assert with_run(params={"data": ["/mnt/a"]}, param_sources={"data": "params.yaml"}) == {"path-outside": "B"}
+    given = {"params": {"data": ["/mnt/a"]}, "param_sources": {"data": "params.yaml"}}
+    assert with_run(**given, declared={"params": ("params.yaml:data",)}) == {"path-outside": "B"}
+    assert with_run(**given) == {}, "nobody named it: it may be that the command never reads it"
     assert with_run(params={"data": "/mnt/a"}, param_sources={"data": "argv"}) == {}, "the command has it itself"
 
 

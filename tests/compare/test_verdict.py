@@ -10,7 +10,7 @@ from hypothesis import given
 from mltrack.compare.verdict import GRADES, Rules, could_not_run, is_success, judge
 from mltrack.config import Tolerance
 from mltrack.digest import plain
-from mltrack.records import CodeState, MetricSummary, Run, Verdict, from_dict, to_dict
+from mltrack.records import CodeState, MetricSummary, Observation, Run, Verdict, from_dict, to_dict
 from tests.compare.samples import artifact, digest, input_file, metric, sample_run
 from tests.compare.strategies import quick, runs
 
@@ -200,6 +200,25 @@ def test_another_end_of_the_command_is_different_and_told_first() -> None:
 def test_the_end_of_a_lost_run_is_not_known_and_not_compared() -> None:
     verdict = pair({"status": "lost", "exit_code": None, "metrics": {"a": metric(1)}}, {"metrics": {"a": metric(1)}})
     assert verdict.grade == "identical"
+
+
+def test_an_observed_input_of_one_run_counts_only_where_both_could_have_seen_it() -> None:
+    seen = {"found": "observed"}
+    gone = input_file("/srv/a.csv", **seen)
+
+    def told(before: Run, after: Run) -> list[str]:
+        return [item.what for item in judge(before, after, NONE).conditions]
+
+    whole = Observation(("library",), True)
+    then = sample_run(inputs=(gone,), observation=whole)
+    now = sample_run(id="9dm1c0vw5t2ha7xs", inputs=(), observation=whole)
+    assert told(then, now) == ["inputs./srv/a.csv"] == told(now, then)
+    assert not told(replace(then, observation=replace(whole, complete=False)), now)
+    assert "inputs./srv/a.csv" not in told(replace(then, artifacts=(artifact("/srv/a.csv"),)), now)
+    assert not told(replace(then, inputs=(input_file("/tmp/x1", **seen),)), now)
+    assert not told(then, replace(now, inputs=(input_file("/srv", "e", kind="directory", **seen),)))
+    assert told(then, replace(now, inputs=(replace(gone, digest=digest("f")),))) == ["inputs./srv/a.csv"]
+    assert told(replace(then, inputs=(replace(gone, found="declared"),), observation=None), now)
 
 
 def test_conditions_name_what_differs_around_the_result() -> None:

@@ -77,7 +77,7 @@ def test_rebuilding_says_what_is_used_from_here(tmp_path: Path) -> None:
     asked = rebuild_request(found, tmp_path, "tool", "--x", PATH=f"{tmp_path}/bin")
     rebuilt = system.rebuild(asked)
     assert (rebuilt.argv, rebuilt.variables, rebuilt.python) == (("tool", "--x"), {}, None)
-    assert "tool (the same bytes)" in rebuilt.warnings[0].message
+    assert rebuilt.warnings == ()
     program(tmp_path / "bin" / "tool", "#!/bin/sh\necho other\n")
     assert "tool (other bytes than those of the run)" in system.rebuild(asked).warnings[0].message
     assert (
@@ -99,7 +99,7 @@ def test_a_name_of_strange_bytes_is_one_line(tmp_path: Path) -> None:
     found = capture(tmp_path, "a\nb\udcff", PATH=f"{tmp_path}/bin")
     assert listed(found)[0] == "a\\nb\\xff"
     asked = rebuild_request(found, tmp_path, "a\nb\udcff", PATH=f"{tmp_path}/bin")
-    assert "the same bytes" in system.rebuild(asked).warnings[0].message
+    assert system.rebuild(asked).warnings == ()
 
 
 @pytest.mark.parametrize("lock", [b"# t\nb3:00 1 tool\n", b"# t\ntool\n"])

@@ -78,7 +78,7 @@ class Watched:
         """What is kept of a file's earlier content; None where nothing is told of it."""
         for event in self.events():
             if event.letter == "b" and event.path == str(self.place / name):
-                return None if event.other == "-" else (self.observed / BEFORE / event.other).read_bytes()
+                return None if event.other == "-" else (self.observed / BEFORE / event.other.split()[0]).read_bytes()
         return None
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.observe import Event
-from mltrack.observe.folding import Fold, normal
+from mltrack.observe.folding import MOST_GONE, Fold, normal
 
 SOAK = int(os.environ.get("MLTRACK_SOAK", "1"))
 
@@ -154,3 +154,60 @@ def test_asking_in_between_changes_nothing(steps: Sequence[tuple[str, str, str]]
         asked.take(event)
         asked.seen()
     assert whole.seen() == asked.seen()
+
+
+def test_what_is_read_in_a_directory_that_the_run_made_was_not_there_before() -> None:
+    seen = folded(("k", "/d"), ("r", "/d/e/x"), ("r", "/other")).seen()
+    assert seen["/d/e/x"].reads and not seen["/d/e/x"].is_read_first
+    assert seen["/other"].is_read_first
+
+
+def test_behind_a_link_or_a_renamed_directory_in_one_that_it_made_things_were_there_before() -> None:
+    events = (("k", "/d"), ("l", "/d/link"), ("r", "/d/link/x"), ("m", "/data", "/d/data"), ("r", "/d/data/y"))
+    seen = folded(*events).seen()
+    assert seen["/d/link/x"].is_read_first and seen["/d/data/y"].is_read_first
+
+
+def test_a_made_directory_that_takes_another_name_stays_made() -> None:
+    seen = folded(("k", "/t"), ("m", "/t", "/final"), ("r", "/final/x"), ("r", "/t/y")).seen()
+    assert not seen["/final/x"].is_read_first and seen["/t/y"].is_read_first
+
+
+def test_a_directory_that_is_removed_was_never_read() -> None:
+    seen = folded(("r", "/d"), ("d", "/d", "/")).seen()["/d"]
+    assert (seen.reads, seen.is_read_first, seen.is_removed) == (False, False, True)
+
+
+def test_a_million_temporary_files_are_not_remembered_but_stay_the_runs_own() -> None:
+    fold = Fold()
+    for number in range(MOST_GONE + 500):
+        fold.take(Event("w", 1, number, f"/t/{number}"))
+        fold.take(Event("d", 1, number, f"/t/{number}"))
+        fold.take(Event("k", 1, number, f"/t/dir{number}"))
+        fold.take(Event("d", 1, number, f"/t/dir{number}", "/"))
+    last = f"/t/{MOST_GONE + 499}"
+    assert last not in fold.seen() and fold.gone == 2 * (MOST_GONE + 500)
+    assert len(fold.seen()) <= MOST_GONE and len(fold._below.get("/t", ())) <= MOST_GONE
+    assert not fold.disturbed
+    fold.take(Event("r", 2, 10**6, last))
+    assert not fold.seen()[last].is_read_first and fold.seen()[last].writes
+    fold.take(Event("w", 2, 10**6, last))
+    assert fold.seen()[last].writes
+
+
+def test_names_that_came_to_stand_for_something_else_are_known_with_their_times() -> None:
+    fold = folded(("r", "/d/in"), ("m", "/d", "/o"), ("m", "/n", "/d"), ("l", "/latest"), ("d", "/x"), ("r", "/y"))
+    assert fold.disturbed == {"/d": (2, 3), "/o": (2, 2), "/n": (3, 3), "/latest": (4, 4), "/x": (5, 5)}
+    assert fold.moved["/d/in"] == "/o/in"
+
+
+def test_what_was_moved_is_followed_until_something_else_is_there() -> None:
+    assert folded(("r", "/a"), ("m", "/a", "/b"), ("m", "/b", "/c")).moved == {"/a": "/c"}
+    for event in (("w", "/b"), ("d", "/b"), ("m", "/other", "/b")):
+        assert "/a" not in folded(("r", "/a"), ("m", "/a", "/b"), event).moved
+
+
+def test_an_event_that_cannot_be_followed_costs_only_itself() -> None:
+    fold = Fold()
+    fold.take_all([Event("r", 1, 1, "/a"), Event("r", 1, 1, ""), Event("r", 1, None, None), Event("r", 1, 1, "/b")])  # type: ignore[arg-type]
+    assert set(fold.paths()) >= {"/a", "/b"} and fold.failed == 1

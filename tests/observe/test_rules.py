@@ -168,3 +168,79 @@ def test_many_paths_are_placed_by_one_question_for_each_directory() -> None:
     for number in range(2000):
         assert placer.place(read(f"{ROOT}/data/{number % 4}/{number}.npy")).made == "input"
     assert len(asked) == 4
+
+
+def test_what_is_gone_from_a_temporary_directory_is_no_input_unless_it_is_known_to_have_been_there() -> None:
+    gone = replace(WORLD, look=lambda path: ABSENT)
+    assert place(read("/tmp/pymp-x1"), gone).rule == "temporary"
+    assert place(read("/dev/shm/joblib_memmapping_folder_1/a.pkl"), gone).rule == "temporary"
+    assert place(read("/tmp/staged.csv"), replace(gone, was_there=lambda path: True)).rule == "data"
+    assert place(read("/tmp/kept.csv")._replace(before="h1"), gone).rule == "data"
+    assert place(read("/data/gone.csv"), gone).rule == "data"
+
+
+def test_what_was_read_in_a_directory_that_the_run_made_is_temporary_once_it_is_gone() -> None:
+    seen = Seen(f"{ROOT}/scratch/x", reads=True)
+    assert place(seen, replace(WORLD, look=lambda path: ABSENT)).rule == "temporary"
+    assert place(seen, WORLD).rule == "data"
+
+
+def test_a_program_called_by_its_name_is_the_machines_and_one_given_by_its_path_is_kept() -> None:
+    paths = ("/data/bin/solver", "/data/own/uv", "/data/own/solver", f"{ROOT}/bin/solver")
+    world = replace(WORLD, programs={path: path for path in paths}, tools=frozenset(("/data/bin", f"{ROOT}/bin")))
+    rules = [place(Seen(path), world).rule for path in paths]
+    assert rules == ["environment", "environment", "program", "program"]
+    assert place(Seen("/data/bin/solver"), replace(world, command="/data/bin/solver")).rule == "program"
+    assert place(Seen("/home/linuxbrew/.linuxbrew/bin/x"), replace(world, programs={})).rule == "environment"
+
+
+def test_a_lock_in_a_temporary_directory_is_no_data() -> None:
+    assert place(read("/tmp/uv-3f2a.lock")._replace(writes=True, updates=True), WORLD).rule == "temporary"
+    assert place(read("/tmp/uv-3f2a.lock"), replace(WORLD, include=("/tmp/*.lock",))).rule == "include"
+    assert place(read(f"{ROOT}/poetry.lock"), WORLD).rule == "data"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/mnt/other/home/eve/.ssh/id_rsa", "/backup/.aws/config", f"{ROOT}/.kube/config", "/srv/x/.docker/config.json",
+        "/data/krb5cc_1000", "/tmp/x509up_u1000", f"{ROOT}/token", f"{ROOT}/token.txt", f"{ROOT}/openai_api_key.txt",
+        f"{ROOT}/hf_token", "/home/eve/.Xauthority", "/data/eve/.config/gcloud/x.db", f"{ROOT}/data/id_ed25519",
+    ],
+)  # fmt: skip
+def test_a_secret_is_one_wherever_it_lies(path: str) -> None:
+    assert place(read(path), WORLD).rule == "secret"
+    assert place(written(path), WORLD).made == "left out"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tokens.txt",
+        "tokenizer.json",
+        "token_ids.npy",
+        "api_keys.py",
+        "id_list.csv",
+        "key.csv",
+        "docker/a",
+        "monkey.png",
+    ],
+)
+def test_data_that_is_called_a_little_like_a_secret_is_data(name: str) -> None:
+    assert place(read(f"{ROOT}/{name}"), WORLD).rule == "data"
+
+
+def test_what_a_link_leads_to_is_judged_by_its_own_name() -> None:
+    for real, rule in (
+        (f"{ROOT}/.env", "secret"),
+        ("/mnt/.ssh/x", "secret"),
+        ("/data/r/.git/config", "git"),
+        (f"{ROOT}/.mltrack/key", "mltrack"),
+        ("/proc/self/environ", "device"),
+        ("/data/raw/x", "exclude"),
+        ("/usr/share/dict/words", "data"),
+        (f"{ROOT}/.env.tracked", "data"),
+    ):
+        world = replace(WORLD, look=lambda path, real=real: Fact("file", real=real), exclude=("/data/raw",))  # type: ignore[misc]
+        assert place(read(f"{ROOT}/data/conf"), world).rule == rule
+        assert (place(written(f"{ROOT}/data/conf"), world).made == "artifact") == (rule == "data")

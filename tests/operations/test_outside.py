@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mltrack.digest import canonical_json
 from mltrack.errors import Damaged, DataMissing
 from mltrack.executors import Command
 from mltrack.executors import mounts as mounts_room
 from mltrack.executors.local import execute
 from mltrack.live.outputlog import plain_bytes
 from mltrack.live.rundir import RunDir
+from mltrack.operations.left_behind import claim, remove_claimed, sweep
 from mltrack.operations.moves import home_of
 from mltrack.operations.outside import Outside, Way, declared_outside
 from mltrack.operations.request import Place
 from mltrack.operations.workspace import copied_place
 from mltrack.project import Project
-from mltrack.records import Artifact, CodeState, Input, Run
+from mltrack.records import Artifact, CodeState, Input, Observation, Run, to_dict
 from mltrack.store.keep import keep_path
 from tests.executors.driving import needs_binds
 from tests.helpers import git_repository, tree_of, write
 from tests.operations.keeping import Keeping
+
+REPLACE = f"{sys.executable} -c 'import os, sys; os.replace(*sys.argv[1:])'"
+"""As programs do it; `mv` would copy where renaming is refused."""
 
 FILES = {"train.csv": "1,2,3\n", "set/a": "a", "set/deep/b": "b", "set/run.sh": "#!/bin/sh\n"}
 
@@ -52,7 +59,17 @@ def kept(project: Project, path: Path, **changes: object) -> Input:
 
 def run_of(project: Project, *inputs: Input, artifacts: tuple[Artifact, ...] = (), **changes: object) -> Run:
     keeping = Keeping(project.root)
+    changes = {"origin": {"home": str(project.root.parent)}, **changes} if "observation" in changes else changes
     return keeping.run_in(project, {}, None, inputs=inputs, artifacts=artifacts, **changes)
+
+
+def listing(project: Project, *lines: tuple[object, str, str]) -> Observation:
+    """An observation with these paths, rules and letters; the test's directory stands for the home of who ran it."""
+    rows = [
+        {"path": str(path), "made": "left out", "rule": rule, "letters": letters, "digest": None}
+        for path, rule, letters in lines
+    ]
+    return Observation(paths=project.store.put_bytes(b"".join(canonical_json(row) + b"\n" for row in rows)))
 
 
 class Again:
@@ -238,7 +255,7 @@ def test_what_the_command_writes_outside_stays_away_from_the_users_files(project
     assert sorted(os.listdir(data / "out")) == ["model.bin", "other.bin"]
     assert place.lies_at(str(old)).read_text() == "new\n"
     assert place.lies_at(f"{data}/out/extra.bin").read_text() == "more\n"
-    assert place.lies_at(f"{data}/out/other.bin") == data / "out" / "other.bin"
+    assert place.lies_at(f"{data}/out/other.bin").read_text() == "another"
     assert place.seen_as(place.lies_at(str(old))) == str(old)
 
 
@@ -261,6 +278,93 @@ def test_a_file_that_was_read_and_then_written_is_there_as_it_was(project: Proje
     assert again.sh(f"cat {data}/train.csv; echo 4 >> {data}/train.csv") == "1,2,3\n"
     assert (data / "train.csv").read_text() == "the user's, by now"
     assert again.outside.arranged.find(str(data / "train.csv")).read_text() == "1,2,3\n4\n"  # type: ignore[union-attr]
+
+
+@needs_binds
+def test_what_was_staged_and_renamed_is_staged_again_and_the_users_files_are_left(project: Project, data: Path) -> None:
+    """The two directories are one view, as they were one disk."""
+    write(data, {"stage/mine": "the user's", "stage/x": "the user's too", "final/other": "another", "rest/r": "rest"})
+    final = data / "final" / "deep" / "x"
+    final.parent.mkdir()
+    artifact = Artifact(str(final), "file", "b3:" + "0" * 64, 6)
+    run = run_of(
+        project, artifacts=(artifact,), observation=listing(project, (data / "stage" / "x", "temporary", "wd"))
+    )
+    before = tree_of(data)
+    again = Again(project, run)
+    script = (
+        f"cd {data}; ls stage; echo model > stage/x && {REPLACE} stage/x final/deep/x && {REPLACE} stage/mine final/mine;"
+        "cat rest/r"
+    )
+    assert again.sh(script) == "mine\nrest"
+    assert again.put().lies_at(str(final)).read_text() == "model\n"
+    assert again.put().lies_at(f"{data}/final/mine").read_text() == "the user's"
+    assert again.put().lies_at(f"{data}/rest/r") == data / "rest" / "r"
+    assert tree_of(data) == before
+
+
+@needs_binds
+def test_small_files_where_the_command_writes_can_be_replaced_and_removed(project: Project, data: Path) -> None:
+    write(data, {"out/cfg.json": "1", "out/old": "old", "out/.env": "KEY=1"})
+    (data / "out" / "old").chmod(0o640)
+    run = run_of(project, artifacts=(Artifact(f"{data}/out/model.bin", "file", "b3:" + "0" * 64, 1),))
+    before = tree_of(data)
+    script = f"cd {data}/out && cat .env && stat -c %a old && echo 2 > t && {REPLACE} t cfg.json && cat cfg.json && rm old && ls"
+    again = Again(project, run)
+    assert again.sh(script) == "KEY=1640\n2\ncfg.json\n"
+    assert again.put().lies_at(f"{data}/out/.env") == data / "out" / ".env", "no second copy of what may be secret"
+    assert tree_of(data) == before
+
+
+@needs_binds
+def test_large_files_where_the_command_writes_are_seen_but_not_copied(
+    project: Project, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mltrack.operations import copying
+
+    monkeypatch.setattr(copying, "COPY_LIMIT", 2)
+    monkeypatch.setattr(copying, "cloned", lambda old, new: False)
+    write(data, {"out/large": "large", "out/small": "s"})
+    run = run_of(project, artifacts=(Artifact(f"{data}/out/model.bin", "file", "b3:" + "0" * 64, 1),))
+    again = Again(project, run)
+    assert again.sh(f"cat {data}/out/large {data}/out/small") == "larges"
+    assert again.put().lies_at(f"{data}/out/large") == data / "out" / "large"
+    assert again.put().lies_at(f"{data}/out/small") != data / "out" / "small"
+
+
+@needs_binds
+def test_a_file_that_the_run_read_and_changed_is_changed_in_a_copy_though_it_is_there(
+    project: Project, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mltrack.operations import copying
+
+    monkeypatch.setattr(copying, "COPY_LIMIT", 2)
+    item = kept(project, data / "train.csv")
+    run = run_of(project, item, artifacts=(Artifact(str(data / "train.csv"), "file", "b3:" + "0" * 64, 1),))
+    again = Again(project, run)
+    assert again.sh(f"cat {data}/train.csv; echo 4 >> {data}/train.csv") == "1,2,3\n"
+    assert (data / "train.csv").read_text() == "1,2,3\n"
+    assert again.put().lies_at(str(data / "train.csv")).read_text() == "1,2,3\n4\n"
+
+
+@needs_binds
+def test_an_input_that_the_run_removed_at_last_is_not_removed_from_the_user(project: Project, data: Path) -> None:
+    item = kept(project, data / "train.csv")
+    run = run_of(project, item, observation=listing(project, (data / "train.csv", "data", "rfd")))
+    assert Again(project, run).sh(f"cat {data}/train.csv; rm {data}/train.csv; ls {data}") == "1,2,3\nset\n"
+    assert (data / "train.csv").exists()
+
+
+@needs_binds
+def test_scratch_files_and_what_belongs_to_tools_are_not_kept_apart(project: Project, data: Path) -> None:
+    lines = [("/tmp/tmpabc", "temporary", "wd"), (data / "x", "cache", "w"), (data / "y", "data", "rf")]
+    run = run_of(project, observation=listing(project, *lines), origin={"home": str(data)})
+    assert Again(project, run).put().binds == ()
+
+
+def test_a_listing_that_is_not_to_be_had_stops_nothing(project: Project, data: Path) -> None:
+    run = run_of(project, kept(project, data / "train.csv"), observation=Observation(paths="b3:" + "1" * 64))
+    assert Again(project, run).put().binds == ()
 
 
 @needs_binds
@@ -315,6 +419,38 @@ def test_put_back_writes_no_hidden_names(project: Project, data: Path) -> None:
         with pytest.raises(DataMissing, match=r"dot in front|belongs to git"):
             Again(project, run, put_back=True).put()
         assert not (data / name).exists()
+
+
+@pytest.mark.parametrize("path", ["/run/x", "/var/spool/cron/crontabs/root", "/opt/x", "/var/lib/x"])
+def test_put_back_writes_nothing_where_it_would_make_others_do_things(project: Project, data: Path, path: str) -> None:
+    item = kept(project, data / "train.csv")
+    with pytest.raises(DataMissing, match="system's directories"):
+        Again(project, run_of(project, replace(item, path=path)), put_back=True).put()
+    assert not os.path.lexists(path)
+
+
+def test_put_back_writes_no_programs_that_a_name_finds(
+    project: Project, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{data}/bin")
+    item = replace(kept(project, data / "train.csv"), path=f"{data}/bin/python")
+    with pytest.raises(DataMissing, match="system's directories"):
+        Again(project, run_of(project, item), put_back=True).put()
+
+
+def test_put_back_makes_no_directory_of_a_file(project: Project, data: Path) -> None:
+    item = replace(kept(project, data / "train.csv"), path=f"{data}/train.csv/x")
+    with pytest.raises(DataMissing, match="is no directory"):
+        Again(project, run_of(project, item), put_back=True).put()
+    assert (data / "train.csv").read_text() == "1,2,3\n"
+
+
+@needs_binds
+def test_a_pipe_in_the_place_of_an_input_is_not_read(project: Project, data: Path) -> None:
+    item = kept(project, data / "train.csv")
+    (data / "train.csv").unlink()
+    os.mkfifo(data / "train.csv")
+    assert Again(project, run_of(project, item)).sh(f"cat {data}/train.csv") == "1,2,3\n"
 
 
 # -- what cannot be had
@@ -432,3 +568,62 @@ def test_paths_are_their_own_where_nothing_is_covered(project: Project) -> None:
 def test_the_mounts_of_this_process_are_as_before(project: Project) -> None:
     done = subprocess.run(["cat", "/proc/self/mountinfo"], capture_output=True, check=False)
     assert b"outside-x" not in done.stdout
+
+
+# -- one input within another, many of them
+
+
+@needs_binds
+def test_what_is_there_stays_to_be_seen_in_a_directory_that_is_laid_out_above_it(project: Project, data: Path) -> None:
+    whole, one = kept(project, data / "set"), kept(project, data / "train.csv")
+    (data / "train.csv").rename(data / "set" / "inner.csv")
+    (data / "set" / "a").write_text("other")
+    inner = replace(one, path=str(data / "set" / "inner.csv"))
+    again = Again(project, run_of(project, whole, inner))
+    assert again.sh(f"cat {data}/set/a {data}/set/inner.csv") == "a1,2,3\n"
+    assert again.put().lies_at(inner.path) == data / "set" / "inner.csv"
+
+
+@needs_binds
+def test_many_files_of_one_directory_are_covered_with_it(
+    project: Project, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mltrack.operations import arrange
+
+    monkeypatch.setattr(arrange, "CROWD", 3)
+    write(data, {f"many/{number}": str(number) for number in range(10)})
+    items = [kept(project, data / "many" / str(number)) for number in range(10)]
+    for number in range(10):
+        (data / "many" / str(number)).write_text("other")
+    again = Again(project, run_of(project, *items))
+    assert again.sh(f"cat {data}/many/*") == "0123456789"
+    assert len(again.outside.arranged.covers) == 4
+    assert {(data / "many" / str(number)).read_text() for number in range(10)} == {"other"}
+
+
+# -- what fails by it, and what is left behind
+
+
+@needs_binds
+def test_an_entry_that_goes_before_the_start_is_not_there_rather_than_empty(project: Project, data: Path) -> None:
+    run = run_of(project, artifacts=(Artifact(f"{data}/model.bin", "file", "b3:" + "0" * 64, 1),))
+    again = Again(project, run)
+    place = again.put()
+    (data / "set").rename(data / "set.old")
+    again.put = lambda: place  # type: ignore[method-assign]
+    assert again.sh(f"ls {data}") == "train.csv\n"
+
+
+def test_what_a_killed_reproduction_left_goes_and_what_is_in_use_stays(project: Project) -> None:
+    dead, alive = project.work / "outside-dead", project.work / "outside-alive"
+    write(dead, {"0/x": "x"})
+    handle = claim(alive)
+    write(alive, {"0/x": "x"})
+    unfolded = RunDir.create(project.runs, "run")
+    unfolded.write("start", {"run": to_dict(run_of(project))})
+    assert sweep(project) == 0, "it may hold the outputs of a run that is not folded"
+    unfolded.remove()
+    assert sweep(project) == 1
+    assert [path.name for path in sorted(project.work.iterdir())] == ["outside-alive", "outside-alive.lock"]
+    remove_claimed(alive, handle)
+    assert list(project.work.iterdir()) == []

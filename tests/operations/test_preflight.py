@@ -190,6 +190,7 @@ def test_a_program_that_cannot_be_watched_is_told_before_it_runs(root: Path) -> 
 
 def test_what_would_not_even_start_is_told_as_that(root: Path) -> None:
     assert found(root, "no-such-program-here").get("would-not-start") == "F"
+    assert found(root, "python3", "nothere.py", "x").get("would-not-start") == "F"
     forecast = look(root, inputs=("absent.csv",))
     assert [(one.kind, one.message) for one in forecast.preflight.concerns] == [
         ("would-not-start", "The input absent.csv is not there.")
@@ -197,6 +198,38 @@ def test_what_would_not_even_start_is_told_as_that(root: Path) -> None:
     assert "would-not-start" in found(root, params=("absent.yaml",))
     with pytest.raises(UsageError):
         preflight(root, RunRequest((), root), True)
+
+
+@pytest.mark.parametrize(
+    ("words", "lacking"),
+    [
+        ("python3 nothere.py x", "The script nothere.py"),
+        ("python3 -u sub/nothere.py", "The script sub/nothere.py"),
+        ("bash nothere.sh", "The script nothere.sh"),
+        ("python3 -m nothere_at_all.x", "The module nothere_at_all.x"),
+        ("python3 -um pkg.nothere", "The module pkg.nothere"),
+        ("python3 train.py", None),
+        ("python3 pkg", None),
+        ("python3 -c print() x.py", None),
+        ("python3 -m pkg.there", None),
+        ("python3 -m json.tool", None),
+        ("python3 -m email.nothere", None),
+        ("python3 - x", None),
+        ("bash -c nothere.sh", None),
+        ("bash -ec nothere.sh", None),
+        ("bash -s x", None),
+        ("bash ls", None),
+        ("nothere.py", None),
+    ],
+)
+def test_a_script_that_is_not_there_is_told_and_none_that_may_be(tmp_path: Path, words: str, lacking: str) -> None:
+    from shutil import which
+
+    from mltrack.operations.absent import absent
+
+    write(tmp_path, {"train.py": "", "pkg/__init__.py": "1/0", "pkg/there.py": "", "pkg/__main__.py": ""})
+    found = which(words.split()[0]) or "none"
+    assert absent(words.split(), found, tmp_path, tmp_path) == lacking
 
 
 def test_a_package_that_is_only_on_the_path_is_told(

@@ -10,7 +10,8 @@ import pytest
 from mltrack.config import load_config
 from mltrack.errors import ConfigError
 from mltrack.operations.request import Declared, Place, Plan, RunRequest
-from mltrack.operations.run_params import params_of
+from mltrack.operations.run_params import params_of, unnamed_file, with_unnamed, without_unread
+from mltrack.records import SCHEMA, Run, new_id
 from tests.helpers import write
 
 FILES = {
@@ -78,3 +79,30 @@ def test_the_setting_is_a_list_of_known_names_or_off(tmp_path: Path) -> None:
     assert frameworks("", MLTRACK_CONFIG_FRAMEWORKS="hydra,dvc") == ("hydra", "dvc")
     with pytest.raises(ConfigError):
         frameworks("frameworks: [tensorflow]\n")
+
+
+def plan_of(root: Path, command: str, *declared: str) -> Plan:
+    write(root, FILES)
+    words = tuple(command.split())
+    place = Place(root, None)  # type: ignore[arg-type]  # nothing here asks git
+    return Plan(RunRequest(words, root), place, words, words, ".", Declared(params=declared))
+
+
+def test_params_yaml_at_the_root_need_not_be_named(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "python train.py --lr 7")
+    params, sources = with_unnamed(plan, (), *params_of(plan))
+    assert params == {"lr": 7, "seed": 1} and sources == {"lr": "argv", "seed": "params.yaml"}
+    assert with_unnamed(plan, ("off",), {}, {}) == ({}, {})
+    other = plan_of(tmp_path, "python train.py", "sub/conf.yaml")
+    params, sources = with_unnamed(other, (), *params_of(other))
+    assert params["lr"] == 0.1 and (params["params.lr"], sources["params.lr"]) == (0.5, "params.yaml")
+    for named in (plan_of(tmp_path, "python train.py", "params.yaml:lr"), plan_of(tmp_path, "a.py --conf params.yaml")):
+        assert unnamed_file(named) is None
+
+
+def test_params_yaml_that_nobody_read_is_taken_out_again(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "python train.py --lr 7")
+    params, sources = with_unnamed(plan, (), *params_of(plan))
+    run = Run(SCHEMA, new_id(), None, None, "running", ("x",), ".", params=params, param_sources=sources)
+    assert without_unread(plan, run, {str(tmp_path / "params.yaml")}) == run
+    assert without_unread(plan, run, {"/other"}).params == {"lr": 7}

@@ -225,3 +225,76 @@ def test_an_ordinary_user_reproduces_it_too(open_place: Path, command_path: str,
     assert (home / "again" / "out.txt").stat().st_uid == NOBODY
     assert f"{NOBODY}\n" in done.stdout, "he is himself inside"
     assert not (open_place / "data").exists()
+
+
+def test_a_file_that_is_staged_at_home_and_renamed_is_so_again_and_the_home_is_left(
+    tmp_path: Path, walls: Path, command_path: str
+) -> None:
+    write(walls, {"stage/mine": "the user's", "final/other": "another"})
+    script = (
+        "import os; home = os.path.expanduser('~')\n"
+        "open(home + '/stage/x', 'w').write('model'); os.replace(home + '/stage/x', home + '/final/x')\n"
+        "open(home + '/final/cfg.tmp', 'w').write('2'); os.replace(home + '/final/cfg.tmp', home + '/final/cfg')\n"
+    )
+    person = Person(git_repository(tmp_path / "work", {"s.py": script}), command_path)
+    person.type("run", "--env", "system", "--", "python3", "s.py")
+    (walls / "final" / "x").write_text("the user's, by now")
+    before = tree_of(walls)
+    done = person.json("reproduce", "@")
+    assert done["verdict"]["grade"] == "identical", done["verdict"]
+    assert tree_of(walls) == before
+
+
+def test_a_command_that_fails_by_what_stands_outside_is_told_so(tmp_path: Path, walls: Path, command_path: str) -> None:
+    write(walls, {"final/other": "another"})
+    scratch = Path(tempfile.mkdtemp(dir="/tmp"))
+    if os.stat(scratch).st_dev != os.stat(walls).st_dev:
+        pytest.skip("two disks, between which nothing can be renamed anyway")
+    try:
+        script = (
+            "import os, sys; home = os.path.expanduser('~')\n"
+            f"open('{scratch}/x', 'w').write('model')\n"
+            f"try: os.replace('{scratch}/x', home + '/final/x')\n"
+            "except OSError as error: sys.exit(str(error))\n"
+        )
+        person = Person(git_repository(tmp_path / "work", {"s.py": script}), command_path)
+        person.type("run", "--env", "system", "--", "python3", "s.py")
+        done = person.json("reproduce", "@", code=1)
+        (condition,) = (item for item in done["verdict"]["conditions"] if item["what"] == "outside")
+        assert "Invalid cross-device link" in condition["now"] and f"{walls}/final" in condition["now"]
+    finally:
+        shutil.rmtree(scratch)
+
+
+# -- before it starts
+
+
+def test_a_plan_tells_what_it_would_take_and_starts_nothing(first: Person, tmp_path: Path, walls: Path) -> None:
+    run = pushed(first, tmp_path)
+    second = elsewhere(first, tmp_path, walls)
+    before = tree_of(second.cwd)
+    plan = second.json("reproduce", run, "--from", str(tmp_path / "remote"), "--plan")
+    assert tree_of(second.cwd) == before
+    assert {item["way"] for item in plan["inputs"]} <= {"shown", "laid out"}
+    assert f"{tmp_path}/first/data/deep/train.csv" in [
+        item["path"] for item in plan["inputs"] if item["way"] == "shown"
+    ]
+    assert plan["fetch_objects"] > 4 and plan["fetch_bytes"] > 0
+    assert plan["missing"] == [] and plan["duration_s"] > 0
+    assert set(plan["guarded"]) == {f"{walls}/models/m.bin", f"{walls}/models/new"}
+    page = second.type("reproduce", run, "--from", str(tmp_path / "remote"), "--plan", "--put-back")
+    assert "written at its own place" in page and "to fetch" in page
+
+
+def test_a_plan_of_what_nobody_has_names_it_with_its_exit_code(first: Person, tmp_path: Path) -> None:
+    (first.cwd / "mltrack.yaml").write_text("data: {keep_limit: 0}\n")
+    run = pushed(first, tmp_path)
+    assert {item["way"] for item in first.json("reproduce", run, "--plan")["inputs"]} == {"there"}
+    shutil.rmtree(tmp_path / "first" / "data")
+    plan = first.json("reproduce", run, "--plan", code=6)
+    (text,) = plan["missing"]
+    assert f"{tmp_path}/first/data/deep/train.csv" in text and "6 bytes" in text
+    assert first.json("ls")[0]["id"] == run, "no run was made"
+    shutil.rmtree(first.cwd / ".mltrack" / "store")
+    plan = first.json("reproduce", run, "--plan", code=6 if plan["missing"] else 0)
+    assert plan["fetch_objects"] > 0, "what is on the remote is fetched"

@@ -11,7 +11,7 @@ from mltrack.views.verdict import verdict_page
 from tests.compare.samples import artifact, metric, sample_run
 
 DIFFERENT = """\
-✗ different: 3 artifacts different, 1 artifact byte for byte, 2 metrics different, 1 metric within tolerance, 1 metric exact.  (compared with 3kq8f2zx)
+✗ different: the command failed with exit 1; the original finished. Compared all the same: 3 artifacts different, 1 artifact byte for byte, 2 metrics different, 1 metric within tolerance, 1 metric exact.  (compared with 3kq8f2zx)
 
 It ended differently
   status     finished  →  failed
@@ -51,6 +51,21 @@ def test_a_verdict_is_told_with_its_reasons() -> None:
     )  # fmt: skip
     verdict = judge(then, now, Rules(tolerance={"val_*": Tolerance(rel=0.01)}))
     assert verdict_page(verdict).render(100, False) == DIFFERENT
+
+
+def test_a_command_that_failed_is_named_first_and_its_output_at_a_terminal() -> None:
+    then = replace(sample_run(), artifacts=(), metrics={})
+    failed = replace(then, status="failed", exit_code=255)
+    one = verdict_page(judge(then, failed, Rules()), "9dm1c0vw5t2ha7xs")
+    assert (
+        one.render(80, False)
+        .splitlines()[0]
+        .startswith("✗ different: the command failed with exit 255; the original finished.")
+    )
+    both = verdict_page(judge(failed, failed, Rules())).render(80, False)
+    assert both.startswith("? nothing to compare: both failed with exit 255.")
+    back = verdict_page(judge(failed, then, Rules())).render(80, False)
+    assert back.startswith("✗ different: the command finished; the original failed with exit 255.")
 
 
 def test_an_identical_result_is_one_line() -> None:
