@@ -1,4 +1,4 @@
-"""The nouns: frozen dataclasses, and their JSON.
+"""The nouns: frozen dataclasses. Their JSON is made by `noun_json.py`.
 
 `Run` has the fields of the machine interface in their order (`docs/reference/machine-interface.md`). A finished run's
 canonical JSON, without what later events may change, is its sealed record; see `docs/reference/format.md`.
@@ -7,13 +7,12 @@ Nothing here reads or writes a file.
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping
-from dataclasses import field, fields, is_dataclass
-from functools import cache
-from typing import Any, TypeVar
+from dataclasses import field
+from typing import Any
 
+from mltrack.noun_json import many, one
 from mltrack.nouns import noun
 
 SCHEMA = 1
@@ -22,23 +21,11 @@ SCHEMA = 1
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 16
 
-T = TypeVar("T")
-
 
 def new_id() -> str:
     """A run id: 16 characters of random Crockford base 32 (80 bits), lower case."""
     number = int.from_bytes(os.urandom(10), "big")
     return "".join(ID_ALPHABET[(number >> shift) & 31] for shift in range(0, 80, 5))
-
-
-def many(of: type) -> Any:
-    """A field that holds a tuple of other records."""
-    return field(default=(), metadata={"of": of})
-
-
-def one(of: type) -> Any:
-    """A field that holds another record, or None."""
-    return field(default=None, metadata={"of": of})
 
 
 @noun
@@ -55,7 +42,7 @@ class NestedCode:
     """A submodule or embedded repository, at `path` below its parent."""
 
     path: str
-    code: CodeState = field(metadata={"of": "CodeState"})
+    code: CodeState = field(metadata={"of": lambda: CodeState})
 
 
 @noun
@@ -386,8 +373,8 @@ class Run:
     param_sources: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[Input, ...] = many(Input)
     artifacts: tuple[Artifact, ...] = many(Artifact)
-    metrics: Mapping[str, MetricSummary] = field(default_factory=dict, metadata={"of": MetricSummary})
-    recognised: Mapping[str, Recognised] = field(default_factory=dict, metadata={"of": Recognised})
+    metrics: Mapping[str, MetricSummary] = field(default_factory=dict, metadata={"each": MetricSummary})
+    recognised: Mapping[str, Recognised] = field(default_factory=dict, metadata={"each": Recognised})
     """Files that frameworks wrote, and that params or metrics were read from though nobody declared them."""
     series: str | None = None
     """Digest of the metric points in the store."""
@@ -410,64 +397,3 @@ class Run:
 
 UNSEALED = ("record_digest", "verdict", "environment_kept")
 """Fields of the machine interface that are not part of a sealed record."""
-
-
-def to_dict(record: Any) -> Any:
-    """A record as plain dicts and lists, in field order; a `path` that is not UTF-8 gets a `path_b64` beside it."""
-    if is_dataclass(record) and not isinstance(record, type):
-        result: dict[str, Any] = {}
-        for item in fields(record):
-            value = getattr(record, item.name)
-            result[item.name] = to_dict(value)
-            if item.name == "path" and value is not None and not is_utf8(value):
-                result["path_b64"] = base64.b64encode(os.fsencode(value)).decode()
-            elif item.name == "command" and not all(is_utf8(word) for word in value):
-                result["command_b64"] = [base64.b64encode(os.fsencode(word)).decode() for word in value]
-        return result
-    if isinstance(record, Mapping):
-        return {key: to_dict(value) for key, value in record.items()}
-    if isinstance(record, (tuple, list)):
-        return [to_dict(value) for value in record]
-    return record
-
-
-def from_dict(cls: type[T], data: Mapping[str, Any]) -> T:
-    """The record of class `cls` that `to_dict` wrote. Unknown keys are ignored: they come from a newer mltrack."""
-    plan: tuple[tuple[str, Any], ...] = plan_of(cls)  # type: ignore[arg-type]  # a class is hashable
-    values: dict[str, Any] = {}
-    for name, of in plan:
-        if name in data:
-            value = data[name]
-            values[name] = decode(value, of) if of is not None else tuple(value) if type(value) is list else value
-    if "path_b64" in data:
-        values["path"] = os.fsdecode(base64.b64decode(data["path_b64"]))
-    if "command_b64" in data:
-        values["command"] = tuple(os.fsdecode(base64.b64decode(word)) for word in data["command_b64"])
-    return cls(**values)
-
-
-@cache
-def plan_of(cls: Any) -> tuple[tuple[str, Any], ...]:
-    """Names of a record's fields, and what they hold; asked thousands of times for a list of runs."""
-    return tuple((item.name, item.metadata.get("of")) for item in fields(cls))
-
-
-def decode(value: Any, of: Any) -> Any:
-    if isinstance(of, str):
-        of = globals()[of]
-    if of is not None and isinstance(value, Mapping):
-        if of in (MetricSummary, Recognised):
-            return {name: from_dict(of, summary) for name, summary in value.items()}
-        return from_dict(of, value)
-    if isinstance(value, list):
-        return tuple(from_dict(of, item) if of is not None else item for item in value)
-    return value
-
-
-def is_utf8(text: str) -> bool:
-    """False for text with unpaired surrogates, which Python makes of file names that are not UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mltrack.digest import canonical_json, digest_bytes, digest_json, from_raw, keyed_digest, plain, to_raw
-from mltrack.records import ID_ALPHABET, CodeState, Input, LeftOut, NestedCode, Run, from_dict, new_id, to_dict
+from mltrack.noun_json import from_dict, to_dict
+from mltrack.records import ID_ALPHABET, CodeState, Input, LeftOut, NestedCode, Run, new_id
 from tests.compare.samples import sample_run
 
 FIELDS = [

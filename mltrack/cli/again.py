@@ -47,9 +47,9 @@ def reproduce(
     if plan:
         return show_plan(ref, url, put_back, as_json)
     from mltrack.compare.verdict import is_success
+    from mltrack.noun_json import to_dict
     from mltrack.operations.reproduce import Asked
     from mltrack.operations.reproduce import reproduce as reproduce_run
-    from mltrack.records import to_dict
 
     done = reproduce_run(ref, working_directory(), url, into and absolute(into), Asked(say, as_json, put_back))
     if as_json:
@@ -77,7 +77,7 @@ def show_plan(ref: str, url: str | None, put_back: bool, as_json: bool) -> int:
 
     found = foretell(ref, working_directory(), url, put_back, say)
     if as_json:
-        from mltrack.records import to_dict
+        from mltrack.noun_json import to_dict
 
         show_json(to_dict(found))
     else:
@@ -194,7 +194,7 @@ def tell_rest(done: CheckedOut | Got) -> None:
 
 def show_contents(run: Run, contents: list[Held], as_json: bool) -> None:
     if as_json:
-        from mltrack.records import to_dict
+        from mltrack.noun_json import to_dict
 
         show_json({"run": run.id, "contents": to_dict(contents)})
     else:

@@ -45,10 +45,10 @@ def verify(
     Says which runs and paths it touches and where a good copy is; with --repair those are brought, and 6 means that
     something could not be repaired.
     """
+    from mltrack.noun_json import to_dict
     from mltrack.operations.share import verify_remote
     from mltrack.operations.verify import Verified, VerifyRequest
     from mltrack.operations.verify import verify as verify_here
-    from mltrack.records import to_dict
     from mltrack.views.console import show, show_json
     from mltrack.views.progress import Progress
     from mltrack.views.verify import verify_page
@@ -105,7 +105,7 @@ def gc(
     Records always stay. Data that was pushed comes back with `mltrack pull --data`. On a remote, what is not needed is
     put on a list first, and deleted by a later gc once the grace time is over.
     """
-    from mltrack.records import to_dict
+    from mltrack.noun_json import to_dict
     from mltrack.views.console import show, show_json
     from mltrack.views.gc import gc_page, remote_gc_page
     from mltrack.views.progress import Progress
@@ -138,9 +138,9 @@ def du(
     as_json: Json = False,
 ) -> None:
     """Say what takes the space of the store, and how much deduplication and compression save."""
+    from mltrack.noun_json import to_dict
     from mltrack.operations.du import GROUPS
     from mltrack.operations.du import du as measure
-    from mltrack.records import to_dict
     from mltrack.views.console import show, show_json
     from mltrack.views.du import du_page
 
@@ -156,8 +156,8 @@ def du(
 
 def doctor(as_json: Json = False) -> int:
     """Check that mltrack can work here. Exits 1 when something is wrong."""
+    from mltrack.noun_json import to_dict
     from mltrack.operations.doctor import examine
-    from mltrack.records import to_dict
     from mltrack.views.console import show_json
 
     findings = examine(working_directory())

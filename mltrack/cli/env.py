@@ -41,8 +41,8 @@ def show_environment(ref: OptionalRef = None, python: Python = None, as_json: Js
 
     Of the one here, now, it shows what a run would record; nothing is kept.
     """
+    from mltrack.noun_json import to_dict
     from mltrack.operations.env import show
-    from mltrack.records import to_dict
     from mltrack.views.console import show as show_page
     from mltrack.views.console import show_json
     from mltrack.views.environment import environment_page
@@ -85,8 +85,8 @@ def check_environment(ref: OptionalRef = None, python: Python = None, as_json: J
     Exits 1 when something of it is gone. Without RUN it checks the environment here, now: before any training.
     Nothing is installed.
     """
+    from mltrack.noun_json import to_dict
     from mltrack.operations.env import check
-    from mltrack.records import to_dict
     from mltrack.views.console import show, show_json
     from mltrack.views.environment import check_page
 
@@ -113,8 +113,8 @@ def export_environment(
 
     With -o, files that it names (wheels that no index has, say) are written beside it.
     """
+    from mltrack.noun_json import to_dict
     from mltrack.operations.env_export import ExportRequest, export
-    from mltrack.records import to_dict
     from mltrack.views.console import show, show_json
 
     found = export(ExportRequest(meant(ref, python), format, output, force), say)
@@ -146,8 +146,8 @@ def trim_environment(
     Proved by building what is left and importing what the run imported; with --run by reproducing the run. Exits 1,
     and writes nothing, when that does not work.
     """
+    from mltrack.noun_json import to_dict
     from mltrack.operations.trim import TrimRequest, trim
-    from mltrack.records import to_dict
     from mltrack.views.console import show, show_json
     from mltrack.views.trim import trim_page
 
@@ -165,8 +165,8 @@ def lock_environment(ref: Ref, as_json: Json = False) -> int:
 
     The package indexes are asked. Exits 1 when some are not to be had.
     """
+    from mltrack.noun_json import to_dict
     from mltrack.operations.env_lock import complete
-    from mltrack.records import to_dict
     from mltrack.views.console import show, show_json
     from mltrack.views.environment import completed_page
 
@@ -189,8 +189,8 @@ def cached_environments(
     """
     import time
 
+    from mltrack.noun_json import to_dict
     from mltrack.operations.env_cache import look_at_cache
-    from mltrack.records import to_dict
     from mltrack.views.console import show, show_json
     from mltrack.views.environment import cache_page
 

@@ -49,8 +49,8 @@ def preflight(
     unless --min-grade asks for a better one.
     """
     from mltrack.compare.grade import GRADES, is_worse
+    from mltrack.noun_json import to_dict
     from mltrack.operations.preflight import preflight as look
-    from mltrack.records import to_dict
     from mltrack.views.console import show, show_json
     from mltrack.views.preflight import forecast_page
 

@@ -40,8 +40,8 @@ def list_remotes(
     """List the remotes of this project and what they have."""
     import time
 
+    from mltrack.noun_json import to_dict
     from mltrack.operations.share import remotes
-    from mltrack.records import to_dict
     from mltrack.views.console import show, show_json
     from mltrack.views.remotes import remotes_page
 
@@ -137,7 +137,7 @@ def clone(
 
 
 def planned(plan: Plan, verb: str, is_data_asked: bool, as_json: bool) -> None:
-    from mltrack.records import to_dict
+    from mltrack.noun_json import to_dict
     from mltrack.views.console import show, show_json
     from mltrack.views.remotes import plan_page
 
@@ -148,7 +148,7 @@ def planned(plan: Plan, verb: str, is_data_asked: bool, as_json: bool) -> None:
 
 
 def told(moved: Transfer, verb: str, as_json: bool) -> None:
-    from mltrack.records import to_dict
+    from mltrack.noun_json import to_dict
     from mltrack.views.console import show_json
     from mltrack.views.text import count, size
 

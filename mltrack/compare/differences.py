@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.changes import Change, kind_of, of_fields, of_files, of_mappings, same_summary
+from mltrack.noun_json import to_dict
 from mltrack.nouns import noun
-from mltrack.records import CodeState, Environment, Hardware, Run, to_dict
+from mltrack.records import CodeState, Environment, Hardware, Run
 
 if TYPE_CHECKING:
     from mltrack.compare.packages import PackageChange

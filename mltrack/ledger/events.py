@@ -12,8 +12,9 @@ from typing import Any
 from mltrack.digest import digest_json, is_digest, plain
 from mltrack.errors import Damaged
 from mltrack.ledger.shape import is_id, misfit
+from mltrack.noun_json import from_dict
 from mltrack.nouns import noun
-from mltrack.records import Run, Verdict, from_dict
+from mltrack.records import Run, Verdict
 
 LATEST_CLOCK = 1 << 53
 """Milliseconds; a clock beyond is refused, so that no event can carry the clocks of all others out of range."""

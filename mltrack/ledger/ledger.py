@@ -24,7 +24,8 @@ from mltrack.ledger.remotes import RemoteMemory
 from mltrack.ledger.replica import all_replicas, replica_id
 from mltrack.ledger.shape import checked_record
 from mltrack.ledger.telling import tell, told
-from mltrack.records import UNSEALED, CodeState, Run, from_dict, new_id, to_dict
+from mltrack.noun_json import from_dict, to_dict
+from mltrack.records import UNSEALED, CodeState, Run, new_id
 
 if TYPE_CHECKING:
     import sqlite3

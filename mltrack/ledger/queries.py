@@ -8,8 +8,9 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import UsageError
+from mltrack.noun_json import from_dict
 from mltrack.nouns import noun
-from mltrack.records import CodeState, Run, from_dict
+from mltrack.records import CodeState, Run
 
 if TYPE_CHECKING:
     import sqlite3

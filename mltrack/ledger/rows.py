@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from mltrack.digest import canonical_json, digest_bytes
 from mltrack.errors import Damaged
 from mltrack.ledger.events import KNOWN, Event, event_digest, event_from, fold, is_deleted
-from mltrack.records import Run, Warning, from_dict, to_dict
+from mltrack.noun_json import from_dict, to_dict
+from mltrack.records import Run, Warning
 
 if TYPE_CHECKING:
     import sqlite3

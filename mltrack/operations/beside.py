@@ -16,10 +16,11 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import MltrackError, StorageError
+from mltrack.noun_json import to_dict
 from mltrack.operations.environment import keep_found, kind_of, lock_of, options_of, shown_options, user_cache
 from mltrack.operations.observing import watcher_of
 from mltrack.operations.request import Recording
-from mltrack.records import CodeState, Environment, Hardware, Input, Warning, to_dict
+from mltrack.records import CodeState, Environment, Hardware, Input, Warning
 from mltrack.snapshot.code import keep_code
 from mltrack.snapshot.inputs import check_inputs, keep_inputs
 

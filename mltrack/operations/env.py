@@ -183,7 +183,7 @@ def diff(a: Which, b: Which, tell: Tell = silent) -> EnvironmentDifferences:
 def differences_json(found: EnvironmentDifferences) -> dict[str, Any]:
     """The differences as JSON values, sections as in `mltrack diff --json`."""
     from mltrack.compare.differences import change_to_json
-    from mltrack.records import to_dict
+    from mltrack.noun_json import to_dict
 
     sections = ("software", "packages", "libraries", "hardware", "variables")
     result: dict[str, Any] = {"a": found.a, "b": found.b, "is_empty": found.is_empty}

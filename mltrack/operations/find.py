@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import plain
 from mltrack.errors import Ambiguous, NotFound
+from mltrack.noun_json import to_dict
 from mltrack.operations.reconcile import reconcile
 from mltrack.operations.series import with_metrics
-from mltrack.records import to_dict
 
 if TYPE_CHECKING:
     from mltrack.ledger.queries import RunQuery

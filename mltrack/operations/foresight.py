@@ -19,8 +19,9 @@ from mltrack.compare.foreseen import Facts, foresee, seed
 from mltrack.compare.grade import grade, is_worse, line
 from mltrack.digest import keyed_digest
 from mltrack.formats.launchers import arguments_start
+from mltrack.noun_json import from_dict, to_dict
 from mltrack.nouns import noun
-from mltrack.records import Concern, from_dict, to_dict
+from mltrack.records import Concern
 from mltrack.snapshot.randomness import Program, beginning, look
 
 if TYPE_CHECKING:

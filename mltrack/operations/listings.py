@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import canonical_json
 from mltrack.errors import Damaged
+from mltrack.noun_json import is_utf8
 from mltrack.nouns import noun
 from mltrack.observe import Seen
 from mltrack.observe.names import CODE_SUFFIXES, suffix_of
 from mltrack.observe.rules import is_below
 from mltrack.operations.surroundings import lies_at, named, shown
-from mltrack.records import Warning, is_utf8
+from mltrack.records import Warning
 
 if TYPE_CHECKING:
     from mltrack.operations.watcher import Ended

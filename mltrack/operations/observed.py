@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import canonical_json
+from mltrack.noun_json import is_utf8
 from mltrack.nouns import noun
 from mltrack.observe import Placed
 from mltrack.observe.rules import ARTIFACT, BOTH, INPUT, is_below
 from mltrack.operations import listings
 from mltrack.operations.observing import EXPECTED
 from mltrack.operations.surroundings import named, shown
-from mltrack.records import Input, Observation, Warning, is_utf8
+from mltrack.records import Input, Observation, Warning
 
 if TYPE_CHECKING:
     from mltrack.operations.watcher import Ended

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import StorageError
+from mltrack.noun_json import from_dict
 from mltrack.operations.foresight import with_preflight
 from mltrack.operations.objects import named_objects
 from mltrack.operations.ranks import ranks_so_far, with_ranks
 from mltrack.operations.seal import seal
-from mltrack.records import CodeState, Environment, Hardware, Input, Log, Run, Warning, from_dict
+from mltrack.records import CodeState, Environment, Hardware, Input, Log, Run, Warning
 from mltrack.redact import Redactor
 from mltrack.snapshot.code import drop_refs, keep_code, nested_git_dirs
 

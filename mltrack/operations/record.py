@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import MltrackError, NotSealed, StartError, StorageError
+from mltrack.noun_json import to_dict
 from mltrack.operations.beside import Beside
 from mltrack.operations.environment import enter
 from mltrack.operations.finish import finish
@@ -23,7 +24,7 @@ from mltrack.operations.foresight import foreseen, tell_foreseen
 from mltrack.operations.observing import variables as watching
 from mltrack.operations.request import Place, Plan, Recording, Tell
 from mltrack.operations.run_params import params_of, with_unnamed
-from mltrack.records import SCHEMA, Run, Warning, new_id, to_dict
+from mltrack.records import SCHEMA, Run, Warning, new_id
 from mltrack.redact import Redactor
 from mltrack.snapshot.inputs import FoundInput, find_inputs
 from mltrack.version import VERSION

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from mltrack.compare.verdict import Rules, could_not_run, judge
 from mltrack.environments.numbers import LOCAL, moving_numbers
 from mltrack.errors import CheckFailed, MltrackError, NotSealed, StorageError
+from mltrack.noun_json import to_dict
 from mltrack.nouns import noun
 from mltrack.operations.fetch import ensure_here
 from mltrack.operations.find import find_run
@@ -28,7 +29,7 @@ from mltrack.operations.record import INSIDE, record
 from mltrack.operations.request import Declared, Place, Plan, RunRequest, Tell, silent
 from mltrack.operations.workspace import check_empty, copied_place, lay_out, remove_recorded_artifacts
 from mltrack.project import Project
-from mltrack.records import Condition, Parent, Run, Verdict, new_id, to_dict
+from mltrack.records import Condition, Parent, Run, Verdict, new_id
 from mltrack.redact import PLACEHOLDER, Redactor
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from mltrack.errors import Damaged, DataMissing
 from mltrack.ledger.events import Event, fold
+from mltrack.noun_json import from_dict
 from mltrack.nouns import noun
-from mltrack.records import CodeState, Run, from_dict
+from mltrack.records import CodeState, Run
 
 ObjectsOf = Callable[[Run], Sequence[str]]
 """Top-level digests that a run needs: packs of code, lockfile, artifacts, kept inputs, log, series."""

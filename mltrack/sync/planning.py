@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from mltrack.digest import to_raw
 from mltrack.errors import Damaged, DataMissing
 from mltrack.ledger.events import event_digest
+from mltrack.noun_json import from_dict
 from mltrack.nouns import noun
-from mltrack.records import Run, from_dict
+from mltrack.records import Run
 from mltrack.store.entries import CHUNK, RECIPE, EntryKey, decode, recipe_pieces
 from mltrack.sync.check import reader
 from mltrack.sync.needs import Needs, ObjectsOf, as_edited

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mltrack.digest import plain
-from mltrack.records import Run, to_dict
+from mltrack.noun_json import to_dict
+from mltrack.records import Run
 
 
 def run_json(run: Run, with_packages: bool = True) -> dict[str, Any]:

@@ -277,7 +277,7 @@ def scene_line(scene: Scene) -> str:
 
 def scene_json(scene: Scene) -> dict[str, Any]:
     """The same for `--json`: one object a line."""
-    from mltrack.records import to_dict
+    from mltrack.noun_json import to_dict
 
     value = {
         "id": scene.run.id,

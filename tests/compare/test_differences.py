@@ -19,19 +19,8 @@ from mltrack.compare.differences import (
 )
 from mltrack.compare.packages import PackageChange
 from mltrack.digest import plain
-from mltrack.records import (
-    CodeState,
-    Environment,
-    Gpu,
-    Hardware,
-    Image,
-    LeftOut,
-    NestedCode,
-    Parent,
-    Run,
-    from_dict,
-    to_dict,
-)
+from mltrack.noun_json import from_dict, to_dict
+from mltrack.records import CodeState, Environment, Gpu, Hardware, Image, LeftOut, NestedCode, Parent, Run
 from tests.compare.samples import artifact, digest, input_file, metric, sample_run
 from tests.compare.strategies import quick, runs
 

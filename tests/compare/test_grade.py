@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mltrack.compare.grade import GRADES, brief, grade, is_worse, line, rank
-from mltrack.records import Concern, Preflight, from_dict, to_dict
+from mltrack.noun_json import from_dict, to_dict
+from mltrack.records import Concern, Preflight
 
 WORDS = st.text("abc d:.", max_size=12)
 CONCERNS = st.builds(

@@ -30,7 +30,8 @@ from mltrack.environments import (
     get,
 )
 from mltrack.errors import MltrackError
-from mltrack.records import Warning, to_dict
+from mltrack.noun_json import to_dict
+from mltrack.records import Warning
 from tests.contracts.situations import NEEDS, SECRET, SITUATIONS, Situation
 from tests.environments.making import uv, variables
 from tests.helpers import tree_of, write

@@ -19,7 +19,8 @@ from mltrack.digest import canonical_json, digest_bytes
 from mltrack.errors import Damaged, FormatTooNew, NotFound, StorageError, UsageError
 from mltrack.ledger.events import fold, is_deleted
 from mltrack.ledger.ledger import Ledger, RunQuery, sealed_bytes
-from mltrack.records import Artifact, CodeState, Environment, MetricSummary, Run, Verdict, new_id, to_dict
+from mltrack.noun_json import to_dict
+from mltrack.records import Artifact, CodeState, Environment, MetricSummary, Run, Verdict, new_id
 from tests.ledger.made import RUN_ID, event, events, run
 
 

@@ -16,24 +16,13 @@ from mltrack.digest import canonical_json
 from mltrack.errors import DataMissing, NotFound, RemoteError
 from mltrack.ledger.ledger import Ledger, sealed_bytes
 from mltrack.live.rundir import RunDir
+from mltrack.noun_json import to_dict
 from mltrack.operations.du import du
 from mltrack.operations.edit import remove
 from mltrack.operations.gc import DROPPED, PUSHED, UNNAMED, GcReport, GcRequest, gc
 from mltrack.operations.objects import objects_of
 from mltrack.operations.verify import VerifyRequest, verify
-from mltrack.records import (
-    Artifact,
-    CodeState,
-    Environment,
-    Input,
-    Log,
-    Observation,
-    Rank,
-    Resources,
-    Run,
-    new_id,
-    to_dict,
-)
+from mltrack.records import Artifact, CodeState, Environment, Input, Log, Observation, Rank, Resources, Run, new_id
 from mltrack.store.chunks import MIB
 from mltrack.store.manifest import ManifestEntry, encode_manifest
 from tests.operations.keeping import Keeping, flip

@@ -18,13 +18,14 @@ from mltrack.executors import mounts as mounts_room
 from mltrack.executors.local import execute
 from mltrack.live.outputlog import plain_bytes
 from mltrack.live.rundir import RunDir
+from mltrack.noun_json import to_dict
 from mltrack.operations.left_behind import claim, remove_claimed, sweep
 from mltrack.operations.moves import home_of
 from mltrack.operations.outside import Outside, Way, declared_outside
 from mltrack.operations.request import Place
 from mltrack.operations.workspace import copied_place
 from mltrack.project import Project
-from mltrack.records import Artifact, CodeState, Input, Observation, Run, to_dict
+from mltrack.records import Artifact, CodeState, Input, Observation, Run
 from mltrack.store.keep import keep_path
 from tests.executors.driving import needs_binds
 from tests.helpers import git_repository, tree_of, write

@@ -11,10 +11,11 @@ import pytest
 
 from mltrack.live.process import own_place, start_time
 from mltrack.live.rundir import RunDir
+from mltrack.noun_json import to_dict
 from mltrack.operations import watch
 from mltrack.operations.watch import Watch
 from mltrack.project import Project
-from mltrack.records import Run, to_dict
+from mltrack.records import Run
 
 
 @pytest.fixture

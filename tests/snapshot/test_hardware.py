@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mltrack.records import Gpu, from_dict, to_dict
+from mltrack.noun_json import from_dict, to_dict
+from mltrack.records import Gpu
 from mltrack.records import Hardware as HardwareRecord
 from mltrack.snapshot.hardware import capture_hardware, cuda_version
 from tests.helpers import write

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from mltrack.digest import canonical_json
 from mltrack.ledger import ledger as ledger_room
-from mltrack.records import to_dict
+from mltrack.noun_json import to_dict
 from mltrack.sync import merging, silence
 from mltrack.sync.check import check_remote
 from mltrack.sync.collection import GcRoad, collect

@@ -6,7 +6,8 @@ import math
 from hypothesis import given
 
 from mltrack.digest import plain
-from mltrack.records import CodeState, Run, from_dict, to_dict
+from mltrack.noun_json import from_dict, to_dict
+from mltrack.records import CodeState, Run
 from mltrack.views.json import dumps, run_json
 from tests.compare.samples import artifact, metric, sample_run
 from tests.compare.strategies import quick, runs

@@ -14,8 +14,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import digest_bytes
+from mltrack.noun_json import is_utf8
 from mltrack.nouns import noun
-from mltrack.records import Recognised, Warning, is_utf8
+from mltrack.records import Recognised, Warning
 
 if TYPE_CHECKING:
     from pathlib import Path

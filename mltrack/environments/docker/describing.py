@@ -18,7 +18,8 @@ from mltrack.environments.docker.images import describe, is_moving, layers_of, r
 from mltrack.environments.docker.lock import BuildFacts, Lock, write_lock
 from mltrack.environments.docker.notes import remembered
 from mltrack.errors import EnvironmentFailed
-from mltrack.records import Environment, Image, Warning, to_dict
+from mltrack.noun_json import to_dict
+from mltrack.records import Environment, Image, Warning
 from mltrack.redact import PLACEHOLDER, Redactor
 
 if TYPE_CHECKING:

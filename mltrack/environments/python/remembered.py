@@ -18,7 +18,8 @@ from mltrack.digest import digest_bytes, digest_json
 from mltrack.environments import Found, Request
 from mltrack.environments.answers import recall, remember
 from mltrack.environments.python.indexes import pip_files
-from mltrack.records import Environment, Warning, from_dict, to_dict
+from mltrack.noun_json import from_dict, to_dict
+from mltrack.records import Environment, Warning
 
 PROJECT_LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "pylock.*.toml", "requirements*.txt")
 """The locks that a project may have already, the most telling first."""

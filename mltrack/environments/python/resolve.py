@@ -24,8 +24,8 @@ from mltrack.environments.python.configuring import configuration, settings_of, 
 from mltrack.environments.python.distributions import Distribution, File, index_url, normalise, without_credentials
 from mltrack.environments.python.indexes import Settings, main_index
 from mltrack.environments.python.lock import load_toml
+from mltrack.noun_json import to_dict
 from mltrack.nouns import noun
-from mltrack.records import to_dict
 from mltrack.redact import Redactor
 
 SECONDS = 20.0
