@@ -91,7 +91,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(autouse=True)
 def walls(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """HOME and XDG in a temporary directory, no inherited GIT_* or MLTRACK_*, a fixed git author."""
-    home = tmp_path_factory.mktemp("home")
+    home = tmp_path_factory.mktemp("home") / "user"  # thousands of tests have theirs beside it
+    home.mkdir()
     for name in list(os.environ):
         if name.startswith(("GIT_", "MLTRACK_")) and name not in ("MLTRACK_TESTS_NEED_ALL_PARTS", "MLTRACK_SOAK"):
             monkeypatch.delenv(name)
