@@ -62,8 +62,7 @@ class Directory:
             return file.read(length)
 
     def write(self, path: str, data: bytes) -> None:
-        if not self.root.is_dir():
-            self.root.mkdir()
+        self.root.mkdir(exist_ok=True)
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.{os.urandom(6).hex()}")

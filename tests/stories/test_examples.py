@@ -114,6 +114,7 @@ def test_the_digits_example_gives_the_same_elsewhere(tmp_path: Path, command_pat
     assert "scikit-learn" in record["environment"]["packages"]
 
 
+@pytest.mark.skipif(os.environ.get("MLTRACK_SOAK", "1") == "1", reason="long; MLTRACK_SOAK=2 does it")
 def test_the_lightgbm_example_gives_the_same_elsewhere(tmp_path: Path, command_path: str) -> None:
     record = check_example(tmp_path, command_path, "lightgbm")
     assert record["params"]["model.num_leaves"] == 7
