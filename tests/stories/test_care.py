@@ -44,7 +44,7 @@ def test_space_is_looked_at_and_given_back(person: Person, tmp_path: Path) -> No
     assert "Nothing to free" in person.type("gc")
     assert [pack.read_bytes() for pack in packs(person)] == before, "a dry run changes nothing"
     report = person.json("gc", "--drop", "two", "--apply")
-    assert report["applied"] and 50_000 < report["freed_bytes"] < 55_000  # and what was observed of the run
+    assert report["applied"] and 50_000 < report["freed_bytes"] < 52_000
     assert report["runs"] == [{"run": report["runs"][0]["run"], "name": "two", "on": []}]
     person.fails("get", "two", "model.bin", "--output", "again.bin", code=6)
     person.type("get", "one", "model.bin", "--output", "again.bin")
