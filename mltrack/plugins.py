@@ -24,6 +24,7 @@ BUILT_IN = {
     "executors": {
         "local": "mltrack.executors.local",
     },
+    "comparators": {},
 }
 """family -> name -> module; `auto` tries the names in this order."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from mltrack.noun_json import many, one
 from mltrack.nouns import noun
+from mltrack.verdicts import Calibration, Verdict
 
 SCHEMA = 1
 """Version of the record format. Fields are added without a new version; a changed meaning needs one."""
@@ -304,45 +305,6 @@ class Warning:
 
 
 @noun
-class ArtifactVerdict:
-    path: str
-    grade: str
-    reason: str | None = None
-
-
-@noun
-class MetricVerdict:
-    name: str
-    then: Any
-    now: Any
-    change: float | str | None
-    grade: str
-
-
-@noun
-class Condition:
-    """A circumstance that differs between a run and its reproduction."""
-
-    what: str
-    then: Any
-    now: Any
-
-
-@noun
-class Verdict:
-    """Is the result the same? `grade` is the worst of all items; see `compare/verdict.py`."""
-
-    grade: str
-    of: str
-    artifacts: tuple[ArtifactVerdict, ...] = many(ArtifactVerdict)
-    metrics: tuple[MetricVerdict, ...] = many(MetricVerdict)
-    conditions: tuple[Condition, ...] = many(Condition)
-    phase: str | None = None
-    """Where it stopped, when the grade is "could not run"."""
-    cause: str | None = None
-
-
-@noun
 class Run:
     """One execution of one command."""
 
@@ -385,6 +347,8 @@ class Run:
     preflight: Preflight | None = one(Preflight)
     parent: Parent | None = one(Parent)
     verdict: Verdict | None = one(Verdict)
+    calibrations: tuple[Calibration, ...] = many(Calibration)
+    """In the order in which they were made; the last of a kind counts."""
     environment_kept: Mapping[str, str] = field(default_factory=dict)
     """What was put together for its environment later: `lock`, and manifests of `wheels` and `image`."""
     warnings: tuple[Warning, ...] = many(Warning)
@@ -395,5 +359,5 @@ class Run:
     record_digest: str | None = None
 
 
-UNSEALED = ("record_digest", "verdict", "environment_kept")
+UNSEALED = ("record_digest", "verdict", "calibrations", "environment_kept")
 """Fields of the machine interface that are not part of a sealed record."""

@@ -48,8 +48,8 @@ def reproduce(
         return show_plan(ref, url, put_back, as_json)
     from mltrack.compare.verdict import is_success
     from mltrack.noun_json import to_dict
-    from mltrack.operations.reproduce import Asked
-    from mltrack.operations.reproduce import reproduce as reproduce_run
+    from mltrack.operations.repeating.repetition import Asked
+    from mltrack.operations.repeating.reproduce import reproduce as reproduce_run
 
     done = reproduce_run(ref, working_directory(), url, into and absolute(into), Asked(say, as_json, put_back))
     if as_json:
@@ -73,7 +73,7 @@ def reproduce(
 def show_plan(ref: str, url: str | None, put_back: bool, as_json: bool) -> int:
     """What a reproduction would take; the exit code."""
     from mltrack.errors import DataMissing
-    from mltrack.operations.foretell import foretell
+    from mltrack.operations.repeating.plan import foretell
 
     found = foretell(ref, working_directory(), url, put_back, say)
     if as_json:

@@ -46,9 +46,9 @@ def verify(
     something could not be repaired.
     """
     from mltrack.noun_json import to_dict
+    from mltrack.operations.keeping.verify import Verified, VerifyRequest
+    from mltrack.operations.keeping.verify import verify as verify_here
     from mltrack.operations.share import verify_remote
-    from mltrack.operations.verify import Verified, VerifyRequest
-    from mltrack.operations.verify import verify as verify_here
     from mltrack.views.console import show, show_json
     from mltrack.views.progress import Progress
     from mltrack.views.verify import verify_page
@@ -121,8 +121,8 @@ def gc(
             there = gc_remote(project, RemoteGcRequest(name, apply, grace * 3600, tuple(drop or ())))
             told, page = to_dict(there), remote_gc_page(there)
         else:
-            from mltrack.operations.gc import GcRequest
-            from mltrack.operations.gc import gc as collect_here
+            from mltrack.operations.keeping.gc import GcRequest
+            from mltrack.operations.keeping.gc import gc as collect_here
 
             here = collect_here(project, GcRequest(tuple(drop or ()), pushed, apply, expanded), progress)
             told, page = to_dict(here), gc_page(here)
@@ -139,8 +139,8 @@ def du(
 ) -> None:
     """Say what takes the space of the store, and how much deduplication and compression save."""
     from mltrack.noun_json import to_dict
-    from mltrack.operations.du import GROUPS
-    from mltrack.operations.du import du as measure
+    from mltrack.operations.keeping.du import GROUPS
+    from mltrack.operations.keeping.du import du as measure
     from mltrack.views.console import show, show_json
     from mltrack.views.du import du_page
 

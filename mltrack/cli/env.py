@@ -11,7 +11,7 @@ from mltrack.cli.options import Json, Ref
 from mltrack.cli.start import say, working_directory
 
 if TYPE_CHECKING:
-    from mltrack.operations.env_seen import Which
+    from mltrack.operations.env.seen import Which
 
 env = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -30,7 +30,7 @@ Force = Annotated[bool, typer.Option("--force", help="Write over files that are 
 
 def meant(ref: str | None, python: str | None = None) -> Which:
     """The run of that name, or the environment of now."""
-    from mltrack.operations.env_seen import Which
+    from mltrack.operations.env.seen import Which
 
     return Which(Path(working_directory()), None if ref in (None, NOW) else ref, python)
 
@@ -42,7 +42,7 @@ def show_environment(ref: OptionalRef = None, python: Python = None, as_json: Js
     Of the one here, now, it shows what a run would record; nothing is kept.
     """
     from mltrack.noun_json import to_dict
-    from mltrack.operations.env import show
+    from mltrack.operations.env.look import show
     from mltrack.views.console import show as show_page
     from mltrack.views.console import show_json
     from mltrack.views.environment import environment_page
@@ -66,7 +66,7 @@ def diff_environments(
 
     `now` stands for the one here, now.
     """
-    from mltrack.operations.env import diff, differences_json
+    from mltrack.operations.env.look import diff, differences_json
     from mltrack.views.console import show, show_json
     from mltrack.views.environment import differences_page
 
@@ -86,7 +86,7 @@ def check_environment(ref: OptionalRef = None, python: Python = None, as_json: J
     Nothing is installed.
     """
     from mltrack.noun_json import to_dict
-    from mltrack.operations.env import check
+    from mltrack.operations.env.look import check
     from mltrack.views.console import show, show_json
     from mltrack.views.environment import check_page
 
@@ -114,7 +114,7 @@ def export_environment(
     With -o, files that it names (wheels that no index has, say) are written beside it.
     """
     from mltrack.noun_json import to_dict
-    from mltrack.operations.env_export import ExportRequest, export
+    from mltrack.operations.env.export import ExportRequest, export
     from mltrack.views.console import show, show_json
 
     found = export(ExportRequest(meant(ref, python), format, output, force), say)
@@ -147,7 +147,7 @@ def trim_environment(
     and writes nothing, when that does not work.
     """
     from mltrack.noun_json import to_dict
-    from mltrack.operations.trim import TrimRequest, trim
+    from mltrack.operations.env.trim import TrimRequest, trim
     from mltrack.views.console import show, show_json
     from mltrack.views.trim import trim_page
 
@@ -166,7 +166,7 @@ def lock_environment(ref: Ref, as_json: Json = False) -> int:
     The package indexes are asked. Exits 1 when some are not to be had.
     """
     from mltrack.noun_json import to_dict
-    from mltrack.operations.env_lock import complete
+    from mltrack.operations.env.lock import complete
     from mltrack.views.console import show, show_json
     from mltrack.views.environment import completed_page
 
@@ -190,7 +190,7 @@ def cached_environments(
     import time
 
     from mltrack.noun_json import to_dict
-    from mltrack.operations.env_cache import look_at_cache
+    from mltrack.operations.env.cache import look_at_cache
     from mltrack.views.console import show, show_json
     from mltrack.views.environment import cache_page
 

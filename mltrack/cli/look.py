@@ -103,7 +103,7 @@ def show(
 def show_observed(project: Project, run: Run, everything: bool, as_json: bool) -> None:
     """What a run read and wrote, with the rule that placed each path."""
     from mltrack.observe.rules import RULES
-    from mltrack.operations.observed import read_observed
+    from mltrack.operations.observing.observed import read_observed
     from mltrack.views.console import show, show_json
     from mltrack.views.observed import observed_json, observed_page
 

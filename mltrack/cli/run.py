@@ -109,7 +109,7 @@ def rerun(
     as_json: AsJson = False,
 ) -> int:
     """Run a past run's command again on today's tree."""
-    from mltrack.operations.rerun import rerun as rerun_past
+    from mltrack.operations.repeating.rerun import rerun as rerun_past
 
     options = RunRequest(
         command=(),

@@ -1,1 +1,4 @@
-"""Pure comparison: two runs go in, their differences or a verdict come out. No file, clock or database is touched."""
+"""Pure comparison: two runs go in, their differences or a verdict come out.
+
+No clock or database is touched, and of files only the bytes that are handed in.
+"""

@@ -28,7 +28,7 @@ OF_SNAPSHOT = frozenset(("left-out", "secret-file", "partial-clone", "odd-file")
 """Kinds that `left_out` gives."""
 
 UNNAMED = "params.yaml"
-"""Its params are those of a run without being named (`operations/run_params.py`), if the command reads it."""
+"""Its params are those of a run without being named (`operations/running/params.py`), if the command reads it."""
 
 SEEDS = ("seed", "random_state", "randomstate")
 SYSTEM = ("/dev", "/proc", "/sys", "/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/nix", "/opt/conda")

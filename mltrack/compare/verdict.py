@@ -18,16 +18,8 @@ from mltrack.compare.differences import diff_runs
 from mltrack.compare.places import same_places
 from mltrack.formats.ranked import split_rank
 from mltrack.nouns import noun
-from mltrack.records import (
-    Artifact,
-    ArtifactVerdict,
-    Condition,
-    Input,
-    MetricSummary,
-    MetricVerdict,
-    Run,
-    Verdict,
-)
+from mltrack.records import Artifact, Input, MetricSummary, Run
+from mltrack.verdicts import ArtifactVerdict, Condition, MetricVerdict, Verdict
 
 if TYPE_CHECKING:
     from mltrack.config import Tolerance

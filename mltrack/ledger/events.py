@@ -14,7 +14,8 @@ from mltrack.errors import Damaged
 from mltrack.ledger.shape import is_id, misfit
 from mltrack.noun_json import from_dict
 from mltrack.nouns import noun
-from mltrack.records import Run, Verdict
+from mltrack.records import Run
+from mltrack.verdicts import Calibration, Verdict
 
 LATEST_CLOCK = 1 << 53
 """Milliseconds; a clock beyond is refused, so that no event can carry the clocks of all others out of range."""
@@ -26,8 +27,8 @@ class Event:
 
     id: str
     kind: str
-    """`name`, `tag`, `untag`, `note`, `delete`, `restore`, `verdict`, `environment`; others come from a newer
-    mltrack and are kept."""
+    """`name`, `tag`, `untag`, `note`, `delete`, `restore`, `verdict`, `calibration`, `environment`; others come from
+    a newer mltrack and are kept."""
     run: str
     value: Any
     clock: str
@@ -111,6 +112,7 @@ def fold(record: Run, events: Iterable[Event]) -> Run:
     """The run as its events left it. An event whose kind or value is not understood changes nothing."""
     name, verdict, kept = record.name, record.verdict, dict(record.environment_kept)
     tags, notes = list(record.tags), list(record.notes)
+    calibrations = list(record.calibrations)
     for event in in_order(events):
         value = event.value
         if event.kind == "name" and isinstance(value, (str, type(None))):
@@ -123,9 +125,19 @@ def fold(record: Run, events: Iterable[Event]) -> Run:
             notes.append(value)
         elif event.kind == "verdict" and misfit(Verdict, value) is None:
             verdict = from_dict(Verdict, value)
+        elif event.kind == "calibration" and misfit(Calibration, value) is None:
+            calibrations.append(from_dict(Calibration, value))
         elif event.kind == "environment":
             kept |= objects_added(event)
-    return replace(record, name=name, tags=tuple(tags), notes=tuple(notes), verdict=verdict, environment_kept=kept)
+    return replace(
+        record,
+        name=name,
+        tags=tuple(tags),
+        notes=tuple(notes),
+        verdict=verdict,
+        calibrations=tuple(calibrations),
+        environment_kept=kept,
+    )
 
 
 def objects_added(event: Event) -> dict[str, str]:

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     Sentences = list[str]
     Counts = tuple[int, int]
 
-NAMES_NO_OBJECT = frozenset(("params", "param_sources", "metrics", "recognised", "warnings", "preflight", "verdict"))
+NAMES_NO_OBJECT = frozenset(
+    ("params", "param_sources", "metrics", "recognised", "warnings", "preflight", "verdict", "calibrations")
+)
 """Fields of a record that are not looked at for the objects that it needs; one that is new is."""
 
 

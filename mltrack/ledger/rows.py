@@ -19,7 +19,7 @@ from mltrack.records import Run, Warning
 if TYPE_CHECKING:
     import sqlite3
 
-FOLDED = ("name", "tags", "notes", "verdict", "environment_kept", "warnings")
+FOLDED = ("name", "tags", "notes", "verdict", "calibrations", "environment_kept", "warnings")
 """Fields of a run that may differ from its sealed record, by events or by a second record of the same id."""
 
 LARGEST = 1 << 63

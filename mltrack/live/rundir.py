@@ -5,7 +5,7 @@
     output.log metrics.jsonl params.jsonl artifacts/               what the command leaves, as it comes
     observed/ samples.jsonl processes/                             what its processes did, used, and were
 
-Must not judge who is lost: `operations/reconcile.py` does, by the lock and by `live/process.py`.
+Must not judge who is lost: `operations/running/reconcile.py` does, by the lock and by `live/process.py`.
 """
 
 from __future__ import annotations

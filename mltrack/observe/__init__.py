@@ -8,7 +8,7 @@ Four sources watch, each for what the others miss; all but `directories` write i
     trace        strace, on request (`trace.py`): every process, at a price
 
 Data flows one way: sources -> journal (`journal.py`) -> what was done to each path (`folding.py`) -> what that makes it
-(`rules.py`). Only `operations/observing.py` knows a project. Nothing here changes what a program does or sees.
+(`rules.py`). Only `operations/observing/sources.py` knows a project. Nothing here changes what a program does or sees.
 
 The journal is `<run directory>/observed/<host>.log`; `MLTRACK_OBSERVE` names the directory. A line an event, each
 written by one call to a file opened for appending, in the order of what happened:

@@ -1,6 +1,6 @@
 """What a command and its processes use, read from `/proc` (by psutil where there is none): one sample at a time.
 
-Nothing here waits, writes or starts a thread; `operations/sampling.py` says when. A sample is a mapping of names to
+Nothing here waits, writes or starts a thread; `operations/observing/sampling.py` says when. A sample maps names to
 numbers: `cpu_percent` (of one core, since the sample before), `memory_bytes` (resident, added up over the processes),
 `processes`, `threads`; and since the command's start `cpu_seconds`, `read_bytes` and `written_bytes` (of disks),
 `received_bytes` and `sent_bytes` (of the whole machine).

@@ -17,10 +17,10 @@ from mltrack.nouns import noun
 from mltrack.operations.contents import entries_of, items_of, no_such
 from mltrack.operations.fetch import ensure_here
 from mltrack.operations.find import find_run
-from mltrack.operations.objects import code_objects
-from mltrack.operations.presence import is_same
+from mltrack.operations.keeping.objects import code_objects
+from mltrack.operations.outside.presence import is_same
+from mltrack.operations.repeating.workspace import is_outside, is_settled, is_unknown, place_of
 from mltrack.operations.request import Tell, silent
-from mltrack.operations.workspace import is_outside, is_settled, is_unknown, place_of
 from mltrack.store.checkout import Manner, Restoration
 from mltrack.store.disk import temporary_beside, writing
 from mltrack.store.manifest import ManifestEntry, check_paths

@@ -31,7 +31,7 @@ def with_packages(project: Project, a: Run, b: Run, found: Differences) -> Diffe
     from mltrack.compare.differences import explain_lock
     from mltrack.compare.packages import of_packages
     from mltrack.environments import get, packages
-    from mltrack.operations.environment import recorded
+    from mltrack.operations.env.kinds import recorded
 
     if a.environment.kind != b.environment.kind or all(change.what != "lockfile" for change in found.environment):
         return found

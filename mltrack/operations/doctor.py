@@ -143,7 +143,7 @@ def store(project: Project) -> Finding:
 
 
 def runs(project: Project) -> Finding:
-    from mltrack.operations.reconcile import reconcile
+    from mltrack.operations.running.reconcile import reconcile
 
     return Finding("ok", f"runs alive: {len(reconcile(project))}")
 

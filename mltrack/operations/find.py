@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mltrack.digest import plain
 from mltrack.errors import Ambiguous, NotFound
 from mltrack.noun_json import to_dict
-from mltrack.operations.reconcile import reconcile
+from mltrack.operations.running.reconcile import reconcile
 from mltrack.operations.series import with_metrics
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from mltrack.live.outputlog import GAP, LogLine, read_log
 from mltrack.nouns import noun
 from mltrack.operations.fetch import ensure_here
 from mltrack.operations.find import find_run
-from mltrack.operations.reconcile import ALIVE, UNKNOWN, life_of
+from mltrack.operations.running.reconcile import ALIVE, UNKNOWN, life_of
 
 if TYPE_CHECKING:
     from pathlib import Path

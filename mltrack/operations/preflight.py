@@ -18,16 +18,16 @@ from mltrack.compare.grade import grade
 from mltrack.compare.hindsight import SEEN, TO_SEE, lifted, look_back
 from mltrack.errors import EnvironmentFailed, StartError, UsageError
 from mltrack.nouns import noun
-from mltrack.operations.absent import absent
-from mltrack.operations.environment import kind_of
-from mltrack.operations.foresight import SOURCES_LAST, Ahead, facts_of, words_of
+from mltrack.operations.env.kinds import kind_of
 from mltrack.operations.request import Place, Plan, RunRequest, Tell, silent
+from mltrack.operations.running.absent import absent
+from mltrack.operations.running.foresight import SOURCES_LAST, Ahead, facts_of, words_of
 from mltrack.records import Concern, Input, new_id
 
 if TYPE_CHECKING:
     from mltrack.git.capture import Captured
     from mltrack.git.repository import Repository
-    from mltrack.operations.env_seen import Seen
+    from mltrack.operations.env.seen import Seen
     from mltrack.project import Project
     from mltrack.records import Preflight, Run
 
@@ -110,8 +110,8 @@ def told_if_slow(sentence: str, tell: Tell) -> Iterator[None]:
 def look_ahead(project: Project, request: RunRequest, scratch: Path) -> Ahead:
     """What a run captures before its command starts. The snapshot's ref goes at once; StartError as a run raises it."""
     from mltrack.git.repository import find_repository, private_repository
-    from mltrack.operations.record import open_record
     from mltrack.operations.run import declare, override
+    from mltrack.operations.running.record import open_record
     from mltrack.redact import Redactor
     from mltrack.snapshot.inputs import find_inputs, name_below
 
@@ -130,9 +130,9 @@ def look_ahead(project: Project, request: RunRequest, scratch: Path) -> Ahead:
 def captured_now(project: Project, plan: Plan, repository: Repository) -> Captured:
     """The exact tree; files that a filter converts are not kept, as nothing is."""
     from mltrack.git.capture import Limits, capture
-    from mltrack.operations.beside import git_dirs
-    from mltrack.operations.outputs import output_rule
-    from mltrack.operations.record import prefix_of
+    from mltrack.operations.running.beside import git_dirs
+    from mltrack.operations.running.outputs import output_rule
+    from mltrack.operations.running.record import prefix_of
     from mltrack.snapshot.code import drop_refs
 
     limits = Limits(project.config.untracked_limit, project.config.untracked_total)
@@ -239,7 +239,7 @@ def by_last(past: Run, keep_limit: int) -> Iterator[Concern]:
 def surroundings(project: Project, plan: Plan, offline: bool, tell: Tell) -> tuple[Seen | None, list[Concern]]:
     """The environment as a run would record it, and whether it could be built again now."""
     from mltrack import environments
-    from mltrack.operations.env_seen import Which, looked_at
+    from mltrack.operations.env.seen import Which, looked_at
 
     lock = {"lock": False} if offline else {}
     request = replace(plan.request, environment_options={**plan.request.environment_options, **lock})
@@ -259,7 +259,7 @@ def surroundings(project: Project, plan: Plan, offline: bool, tell: Tell) -> tup
 def gone(seen: Seen) -> Iterator[Concern]:
     """What of it cannot be had now."""
     from mltrack import environments
-    from mltrack.operations.env import remedies_for
+    from mltrack.operations.env.look import remedies_for
 
     kind = environments.get(seen.environment.kind)
     if seen.recorded.lock is None or not environments.can_check(kind):

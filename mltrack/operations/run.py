@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import UsageError
-from mltrack.operations.reconcile import reconcile
-from mltrack.operations.record import record
 from mltrack.operations.request import (
     Declared,
     Place,
@@ -21,7 +19,9 @@ from mltrack.operations.request import (
     checked_tag,
     silent,
 )
-from mltrack.operations.run_params import load_params_files
+from mltrack.operations.running.params import load_params_files
+from mltrack.operations.running.reconcile import reconcile
+from mltrack.operations.running.record import record
 from mltrack.records import Parent
 from mltrack.snapshot.inputs import name_below
 
@@ -55,7 +55,7 @@ def run(project: Project, request: RunRequest, tell: Tell = silent) -> Run:
     )
     if not request.isolated and not changes.edits:
         return record(project, plan, tell)
-    from mltrack.operations.workspace import isolate, remove_copy
+    from mltrack.operations.repeating.workspace import isolate, remove_copy
 
     copy = isolate(project, place, declared, changes.edits)
     tell("The command works in a copy of the project; what it writes is kept in the store, not here.")

@@ -189,7 +189,7 @@ def sampled_series(project: Project, run: Run, name: str) -> list[Point]:
     if run.status == "running":
         from mltrack.formats.samples import read_samples
         from mltrack.live.rundir import RunDir
-        from mltrack.operations.sampling import points
+        from mltrack.operations.observing.sampling import points
 
         samples = read_samples(RunDir(project.runs / run.id).samples)
         return [point for point in points(samples) if point.name == name]

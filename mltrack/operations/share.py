@@ -15,15 +15,15 @@ from mltrack.config import CHECKOUT_FILE, PROJECT_FILE, read_settings
 from mltrack.errors import MltrackError, NotFound, StorageError, UsageError
 from mltrack.nouns import noun
 from mltrack.operations.find import find_run
-from mltrack.operations.objects import objects_of
-from mltrack.operations.outputs import forget
-from mltrack.operations.reconcile import reconcile
+from mltrack.operations.keeping.objects import objects_of
+from mltrack.operations.keeping.verify import Problem
 from mltrack.operations.request import Tell, silent
-from mltrack.operations.verify import Problem
+from mltrack.operations.running.outputs import forget
+from mltrack.operations.running.reconcile import reconcile
 from mltrack.project import Project
 
 if TYPE_CHECKING:
-    from mltrack.operations.carry import Carried
+    from mltrack.operations.env.carry import Carried
     from mltrack.progress import Progress
     from mltrack.sync.collection import RemoteGc
     from mltrack.sync.planning import Plan
@@ -96,7 +96,7 @@ def write_text(path: Path, text: str) -> None:
 def gather(project: Project, refs: Sequence[str], wheels: bool, images: bool, tell: Tell = silent) -> list[Carried]:
     """Before a push: put together what the environments of these runs (all by default) need, where it was asked for by
     a flag or a setting."""
-    from mltrack.operations.carry import IMAGE, WHEELS, carry
+    from mltrack.operations.env.carry import IMAGE, WHEELS, carry
 
     config = project.config
     whats = [WHEELS] if wheels or config.push_wheels else []
@@ -315,7 +315,7 @@ def condemned_paths(remote: Remote) -> set[str]:
 
 def copies_of(project: Project, digests: set[str], but: str | None) -> dict[str, tuple[str, ...]]:
     """Where good copies of these objects are: in the store here, on other remotes."""
-    from mltrack.operations.copies import on_remotes
+    from mltrack.operations.keeping.copies import on_remotes
 
     if not digests:
         return {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mltrack.errors import CheckFailed, UsageError
 from mltrack.operations.find import find_run
-from mltrack.operations.reconcile import reconcile
+from mltrack.operations.running.reconcile import reconcile
 
 if TYPE_CHECKING:
     from mltrack.project import Project

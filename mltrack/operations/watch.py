@@ -14,7 +14,7 @@ from mltrack.live.outputlog import GAP, LogLine, new_records
 from mltrack.live.rundir import RunDir
 from mltrack.nouns import noun
 from mltrack.operations.log import last_lines
-from mltrack.operations.reconcile import judge
+from mltrack.operations.running.reconcile import judge
 from mltrack.operations.series import live_metrics
 
 if TYPE_CHECKING:

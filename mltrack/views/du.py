@@ -8,7 +8,7 @@ from mltrack.views.page import Cell, Grid, Page
 from mltrack.views.text import count, short_id, size
 
 if TYPE_CHECKING:
-    from mltrack.operations.du import Share, Totals, Usage
+    from mltrack.operations.keeping.du import Share, Totals, Usage
 
 MOST = 20
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from mltrack.compare.changes import Change
     from mltrack.compare.packages import PackageChange
     from mltrack.environments import Finding, Package
-    from mltrack.operations.env import CheckedEnvironment, EnvironmentDifferences, Locked, Shown
-    from mltrack.operations.env_cache import CachedEnvironment, CacheReport
-    from mltrack.operations.env_lock import Completed
+    from mltrack.operations.env.cache import CachedEnvironment, CacheReport
+    from mltrack.operations.env.lock import Completed
+    from mltrack.operations.env.look import CheckedEnvironment, EnvironmentDifferences, Locked, Shown
 
 MOST = 40
 """A terminal shows at most this many rows of each part; a pipe and --json have them all."""

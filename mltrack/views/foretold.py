@@ -8,7 +8,7 @@ from mltrack.views.page import Grid, Page
 from mltrack.views.text import command_line, count, duration, short_id, size
 
 if TYPE_CHECKING:
-    from mltrack.operations.foretell import Foretold
+    from mltrack.operations.repeating.plan import Foretold
 
 MOST = 30
 """A terminal shows at most this many inputs and paths."""

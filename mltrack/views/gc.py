@@ -8,7 +8,7 @@ from mltrack.views.page import Grid, Page
 from mltrack.views.text import count, short_id, size
 
 if TYPE_CHECKING:
-    from mltrack.operations.gc import GcReport, LetGo
+    from mltrack.operations.keeping.gc import GcReport, LetGo
     from mltrack.sync.collection import Pile, RemoteGc
 
 MOST = 20

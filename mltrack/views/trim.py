@@ -10,7 +10,7 @@ from mltrack.views.text import count, short_id, size
 from mltrack.views.verdict import style_of
 
 if TYPE_CHECKING:
-    from mltrack.operations.trim import Trimmed
+    from mltrack.operations.env.trim import Trimmed
 
 MOST = 40
 MORE = "... and {} more; a pipe and --json have them all"

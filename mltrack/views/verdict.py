@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mltrack.compare.differences import LIBRARIES
 from mltrack.compare.verdict import COULD_NOT_RUN, IDENTICAL, NOTHING_TO_COMPARE, is_success
-from mltrack.records import ArtifactVerdict, Condition, MetricVerdict, Verdict
+from mltrack.verdicts import ArtifactVerdict, Condition, MetricVerdict, Verdict
 from mltrack.views.page import Cell, Grid, Page
 from mltrack.views.text import count, number, scalar, short_digest, short_id, signed
 

@@ -8,7 +8,7 @@ from mltrack.views.page import Page
 from mltrack.views.text import count, size
 
 if TYPE_CHECKING:
-    from mltrack.operations.verify import Problem, Verified
+    from mltrack.operations.keeping.verify import Problem, Verified
 
 
 def verify_page(found: Verified) -> Page:

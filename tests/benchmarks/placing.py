@@ -13,8 +13,8 @@ from mltrack.observe import Event, Seen
 from mltrack.observe.folding import Fold
 from mltrack.observe.journal import read
 from mltrack.observe.rules import Placer, Surroundings
+from mltrack.operations.observing.surroundings import beginning, looker
 from mltrack.operations.request import Place
-from mltrack.operations.surroundings import beginning, looker
 from tests.benchmarks.timing import ms, table
 
 FILES, DIRECTORIES, TEMPORARY, ROUNDS = 100_000, 100, 100_000, 5

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mltrack.live.rundir import RunDir
 from mltrack.observe.resources import Resources
-from mltrack.operations.sampling import OFTEN, OFTEN_S, SELDOM_S, Sampling
+from mltrack.operations.observing.sampling import OFTEN, OFTEN_S, SELDOM_S, Sampling
 from tests.benchmarks.timing import ms, table
 
 COUNTS = (1, 20, 200)

@@ -11,7 +11,8 @@ from mltrack.compare.verdict import GRADES, Rules, could_not_run, is_success, ju
 from mltrack.config import Tolerance
 from mltrack.digest import plain
 from mltrack.noun_json import from_dict, to_dict
-from mltrack.records import CodeState, MetricSummary, Observation, Run, Verdict
+from mltrack.records import CodeState, MetricSummary, Observation, Run
+from mltrack.verdicts import Verdict
 from tests.compare.samples import artifact, digest, input_file, metric, sample_run
 from tests.compare.strategies import quick, runs
 

@@ -76,7 +76,7 @@ class Driven:
 
 def new_root(top: Path, files: dict[str, str]) -> list[tuple[str, str]]:
     """Binds for a root directory that has all that the real one has, and these files."""
-    from mltrack.operations.arrange import Arrangement
+    from mltrack.operations.outside.arrange import Arrangement
 
     arrangement = Arrangement(top)
     for name, text in files.items():

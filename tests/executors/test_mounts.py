@@ -66,7 +66,7 @@ def test_the_root_is_exchanged_so_that_the_command_may_make_namespaces_of_its_ow
 
 
 def test_a_program_that_only_the_command_sees_is_found(tmp_path: Path, nowhere: str) -> None:
-    from mltrack.operations.arrange import Arrangement
+    from mltrack.operations.outside.arrange import Arrangement
 
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "old").write_text("#!/bin/sh\necho old\n")

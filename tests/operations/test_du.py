@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mltrack.operations.du import Share, Usage, du
-from mltrack.operations.gc import GcRequest, gc
+from mltrack.operations.keeping.du import Share, Usage, du
+from mltrack.operations.keeping.gc import GcRequest, gc
 from mltrack.store.chunks import MIB
 from tests.operations.keeping import Keeping
 from tests.store.samples import noise

@@ -11,9 +11,9 @@ import pytest
 from mltrack import environments
 from mltrack.environments import Package, Recorded
 from mltrack.errors import StorageError, UsageError
-from mltrack.operations.env import check, diff, remedies_for, show
-from mltrack.operations.env_export import ExportRequest, export
-from mltrack.operations.env_seen import Which, has_wheel
+from mltrack.operations.env.export import ExportRequest, export
+from mltrack.operations.env.look import check, diff, remedies_for, show
+from mltrack.operations.env.seen import Which, has_wheel
 from mltrack.records import Environment, Image
 from tests.environments.making import pip_install, uv, venv, wheel
 from tests.operations.keeping import Keeping

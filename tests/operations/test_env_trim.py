@@ -12,8 +12,8 @@ import pytest
 from mltrack.environments.python import capture
 from mltrack.environments.python.lock import read_lock
 from mltrack.errors import CheckFailed, DataMissing, NotFound, UsageError
-from mltrack.operations.environment import keep_found
-from mltrack.operations.trim import Trimmed, TrimRequest, closure, look, trim
+from mltrack.operations.env.kinds import keep_found
+from mltrack.operations.env.trim import Trimmed, TrimRequest, closure, look, trim
 from mltrack.records import Environment
 from tests.environments.index import serve_index
 from tests.environments.making import request, uv, venv, wheel

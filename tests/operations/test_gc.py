@@ -17,11 +17,11 @@ from mltrack.errors import DataMissing, NotFound, RemoteError
 from mltrack.ledger.ledger import Ledger, sealed_bytes
 from mltrack.live.rundir import RunDir
 from mltrack.noun_json import to_dict
-from mltrack.operations.du import du
 from mltrack.operations.edit import remove
-from mltrack.operations.gc import DROPPED, PUSHED, UNNAMED, GcReport, GcRequest, gc
-from mltrack.operations.objects import objects_of
-from mltrack.operations.verify import VerifyRequest, verify
+from mltrack.operations.keeping.du import du
+from mltrack.operations.keeping.gc import DROPPED, PUSHED, UNNAMED, GcReport, GcRequest, gc
+from mltrack.operations.keeping.objects import objects_of
+from mltrack.operations.keeping.verify import VerifyRequest, verify
 from mltrack.records import Artifact, CodeState, Environment, Input, Log, Observation, Rank, Resources, Run, new_id
 from mltrack.store.chunks import MIB
 from mltrack.store.manifest import ManifestEntry, encode_manifest
@@ -219,7 +219,7 @@ def test_a_ledger_that_was_lost_does_not_cost_the_data(keeping: Keeping):
 
 def test_a_record_sealed_while_gc_decides_keeps_its_data(keeping: Keeping, monkeypatch: pytest.MonkeyPatch):
     """A writer puts, seals and is gone again, all between the marking and the deleting."""
-    from mltrack.operations import gc as module
+    from mltrack.operations.keeping import gc as module
 
     keeping.run({"x": b"x"})
     garbage = put(keeping, noise(9000, b"found there"))
@@ -291,7 +291,7 @@ def test_runs_recorded_while_gc_loops_lose_nothing(keeping: Keeping):
 def test_killed_at_any_moment_gc_loses_nothing(keeping: Keeping):
     code = (
         "import sys; from pathlib import Path; from mltrack.project import Project;"
-        "from mltrack.operations.gc import gc, GcRequest; print('ready', flush=True)\n"
+        "from mltrack.operations.keeping.gc import gc, GcRequest; print('ready', flush=True)\n"
         "while True:\n"
         "    with Project(Path(sys.argv[1])) as project:\n"
         "        for number in range(4): project.store.put_bytes(bytes([number]) * 50_000 + sys.argv[2].encode())\n"

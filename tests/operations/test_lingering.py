@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mltrack.live.process import own_place, start_time
 from mltrack.live.rundir import RunDir
-from mltrack.operations.lingering import is_older, still_running
+from mltrack.operations.observing.lingering import is_older, still_running
 
 
 def rundir_of(tmp_path: Path, pgid: int, began: str | None) -> RunDir:

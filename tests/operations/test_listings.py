@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.errors import Damaged
-from mltrack.operations import listings as room
-from mltrack.operations.listed import Listed, is_made, pattern_of
-from mltrack.operations.listings import STAND_IN_NS, Entry, Listing, decode, encode, see
-from mltrack.operations.observed import inputs_of, observation_of, warnings_of
-from mltrack.operations.outside import Outside, Way
+from mltrack.operations.observing.listings import STAND_IN_NS, Entry, Listing, decode, encode, see
+from mltrack.operations.observing.observed import inputs_of, observation_of, warnings_of
+from mltrack.operations.observing.sources import listings as room
+from mltrack.operations.observing.surroundings import Code
+from mltrack.operations.outside.listed import Listed, is_made, pattern_of
+from mltrack.operations.outside.places import Outside, Way
 from mltrack.operations.request import Place, silent
-from mltrack.operations.surroundings import Code
 from mltrack.project import Project
 from mltrack.records import Artifact, Run
 from mltrack.redact import Redactor

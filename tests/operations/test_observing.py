@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from mltrack.live.rundir import RunDir
-from mltrack.operations.observed import decode, inputs_of, lines_of, observation_of, urls, warnings_of
-from mltrack.operations.observed_artifacts import within_limit, written_by
+from mltrack.operations.observing.artifacts import within_limit, written_by
+from mltrack.operations.observing.observed import decode, inputs_of, lines_of, observation_of, urls, warnings_of
+from mltrack.operations.observing.surroundings import Scene
+from mltrack.operations.observing.watcher import Ended, Watcher
 from mltrack.operations.request import Place
-from mltrack.operations.surroundings import Scene
-from mltrack.operations.watcher import Ended, Watcher
 from mltrack.project import Project
 from mltrack.records import SCHEMA, Input, Run, new_id
 from mltrack.redact import Redactor

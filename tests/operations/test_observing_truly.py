@@ -12,14 +12,13 @@ import pytest
 
 from mltrack.observe import HOOK, Event
 from mltrack.observe.journal import Tail
-from mltrack.operations import surroundings
-from mltrack.operations.beside import without_watching
-from mltrack.operations.observed import inputs_of, lines_of, warnings_of
-from mltrack.operations.observed_artifacts import written_by
-from mltrack.operations.observing import variables
+from mltrack.operations.observing.artifacts import written_by
+from mltrack.operations.observing.observed import inputs_of, lines_of, warnings_of
+from mltrack.operations.observing.sources import surroundings, variables
+from mltrack.operations.observing.watcher import Watcher, unwatched_programs
+from mltrack.operations.observing.ways import SERVERS_STEP_NS, Clocks
 from mltrack.operations.request import Declared, Plan, RunRequest
-from mltrack.operations.watcher import Watcher, unwatched_programs
-from mltrack.operations.ways import SERVERS_STEP_NS, Clocks
+from mltrack.operations.running.beside import without_watching
 from mltrack.records import Input
 from mltrack.store.manifest import decode_manifest
 from mltrack.store.statcache import StatKey

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mltrack.operations.outputs import artifact_paths, below_root, forget, matches, output_rule, remember
 from mltrack.operations.request import Declared
+from mltrack.operations.running.outputs import artifact_paths, below_root, forget, matches, output_rule, remember
 from mltrack.project import Project
 
 

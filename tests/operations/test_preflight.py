@@ -14,9 +14,17 @@ import pytest
 
 from mltrack.errors import UsageError
 from mltrack.observe.library import find
-from mltrack.operations.foresight import Memory, foreseen, recall, remember, waiting_bytes, with_preflight, words_of
 from mltrack.operations.preflight import Forecast, captured_now, look_ahead, preflight
 from mltrack.operations.request import RunRequest
+from mltrack.operations.running.foresight import (
+    Memory,
+    foreseen,
+    recall,
+    remember,
+    waiting_bytes,
+    with_preflight,
+    words_of,
+)
 from mltrack.project import Project
 from mltrack.records import Artifact, Concern, Environment, Input, Run
 from tests.environments.making import pip_install, venv, wheel
@@ -225,7 +233,7 @@ def test_what_would_not_even_start_is_told_as_that(root: Path) -> None:
 def test_a_script_that_is_not_there_is_told_and_none_that_may_be(tmp_path: Path, words: str, lacking: str) -> None:
     from shutil import which
 
-    from mltrack.operations.absent import absent
+    from mltrack.operations.running.absent import absent
 
     write(tmp_path, {"train.py": "", "pkg/__init__.py": "1/0", "pkg/there.py": "", "pkg/__main__.py": ""})
     found = which(words.split()[0]) or "none"

@@ -10,7 +10,7 @@ import pytest
 from mltrack.config import load_config
 from mltrack.errors import ConfigError
 from mltrack.operations.request import Declared, Place, Plan, RunRequest
-from mltrack.operations.run_params import params_of, unnamed_file, with_unnamed, without_unread
+from mltrack.operations.running.params import params_of, unnamed_file, with_unnamed, without_unread
 from mltrack.records import SCHEMA, Run, new_id
 from tests.helpers import write
 

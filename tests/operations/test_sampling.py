@@ -20,10 +20,9 @@ from mltrack.formats import samples as samples_format
 from mltrack.formats.samples import MOST, SampleFile, encode, read_samples, thin
 from mltrack.formats.series import encode_series
 from mltrack.live.rundir import RunDir
-from mltrack.operations import sampling
 from mltrack.operations.find import find_run
-from mltrack.operations.objects import kind_of, named_objects
-from mltrack.operations.sampling import (
+from mltrack.operations.keeping.objects import kind_of, named_objects
+from mltrack.operations.observing.sampling import (
     OFTEN_S,
     SELDOM_S,
     Sampling,
@@ -31,6 +30,7 @@ from mltrack.operations.sampling import (
     points,
     with_samples,
 )
+from mltrack.operations.observing.sources import sampling
 from mltrack.operations.series import read_series
 from mltrack.project import Project
 from mltrack.records import Gpu, GpuUse, Resources

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mltrack.operations.reproduce import tell_of_here
+from mltrack.operations.repeating.repetition import tell_of_here
 from mltrack.records import Environment
 from mltrack.snapshot.hardware import capture_hardware
 from tests.compare.samples import sample_run

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mltrack.errors import StartError
-from mltrack.operations.tracing import traced
+from mltrack.operations.observing.tracing import traced
 from tests.helpers import git_repository, write
 
 

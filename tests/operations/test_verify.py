@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mltrack.errors import DataMissing, MltrackError
-from mltrack.operations.verify import Verified, VerifyRequest, verify
+from mltrack.operations.keeping.verify import Verified, VerifyRequest, verify
 from mltrack.store.chunks import MIB
 from tests.operations.keeping import Keeping, flip
 from tests.store.samples import noise

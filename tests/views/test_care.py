@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mltrack.operations.du import Share, Totals, Usage
-from mltrack.operations.gc import GcReport, Going, LetGo
-from mltrack.operations.verify import Problem, Verified
+from mltrack.operations.keeping.du import Share, Totals, Usage
+from mltrack.operations.keeping.gc import GcReport, Going, LetGo
+from mltrack.operations.keeping.verify import Problem, Verified
 from mltrack.store.check import Looked
 from mltrack.sync.collection import Pile, RemoteGc, Waiting
 from mltrack.views.du import du_page

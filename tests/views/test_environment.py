@@ -6,10 +6,10 @@ import pytest
 
 from mltrack.compare.packages import PackageChange
 from mltrack.environments import Finding, Package
-from mltrack.operations.env import CheckedEnvironment, EnvironmentDifferences, Locked, Shown
-from mltrack.operations.env_cache import CachedEnvironment, CacheReport
-from mltrack.operations.env_lock import Completed
-from mltrack.operations.trim import Trimmed
+from mltrack.operations.env.cache import CachedEnvironment, CacheReport
+from mltrack.operations.env.lock import Completed
+from mltrack.operations.env.look import CheckedEnvironment, EnvironmentDifferences, Locked, Shown
+from mltrack.operations.env.trim import Trimmed
 from mltrack.records import Environment, Hardware, Image, Warning
 from mltrack.views.environment import (
     cache_page,

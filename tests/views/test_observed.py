@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mltrack.operations.observed import Line
+from mltrack.operations.observing.observed import Line
 from mltrack.views.observed import observed_json, observed_page
 
 RULES = {"data": "an input: it was read", "environment": "left out: part of the environment"}

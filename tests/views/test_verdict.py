@@ -6,7 +6,7 @@ import pytest
 
 from mltrack.compare.verdict import GRADES, Rules, could_not_run, judge
 from mltrack.config import Tolerance
-from mltrack.records import Verdict
+from mltrack.verdicts import Verdict
 from mltrack.views.verdict import verdict_page
 from tests.compare.samples import artifact, metric, sample_run
 

@@ -1,0 +1,1 @@
+"""The health and the size of what is kept: what records need, what is damaged, what may go."""

@@ -1,0 +1,1 @@
+"""A past run again: laid out, run, judged."""

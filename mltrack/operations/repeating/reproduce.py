@@ -1,0 +1,157 @@
+"""`mltrack reproduce`: run a past experiment again from what was recorded, and say whether the result is the same.
+
+Restores code, data and environment into a directory of their own, runs the command there, and compares. The new run
+is recorded in the enclosing project, or in the directory itself, which then becomes a clone.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mltrack.compare.verdict import Rules, could_not_run, judge
+from mltrack.errors import CheckFailed, MltrackError, NotSealed
+from mltrack.noun_json import to_dict
+from mltrack.nouns import noun
+from mltrack.operations.find import find_run
+from mltrack.operations.outside.left_behind import sweep
+from mltrack.operations.outside.listed import read_conditions
+from mltrack.operations.repeating.repetition import PLAIN, Asked, Repetition
+from mltrack.operations.repeating.workspace import check_empty
+from mltrack.operations.request import Tell
+from mltrack.project import Project
+from mltrack.records import Run, new_id
+from mltrack.redact import PLACEHOLDER, Redactor
+from mltrack.verdicts import Condition, Verdict
+
+if TYPE_CHECKING:
+    from mltrack.environments import Rebuilt
+
+
+LAST_WORDS = 200
+"""Characters of the last line of a failed command's output that are told."""
+
+
+@noun
+class Reproduction:
+    """What `reproduce` came to."""
+
+    then: Run
+    now: Run | None
+    """None when the command could not be started."""
+    verdict: Verdict
+    directory: Path
+
+
+def reproduce(
+    ref: str, start: Path, url: str | None = None, into: Path | None = None, asked: Asked = PLAIN
+) -> Reproduction:
+    """Reproduce a run from the enclosing project, or from the remote at `url`.
+
+    Raises NotFound, RemoteError, DataMissing and others when it cannot even begin; what fails later is a verdict.
+    """
+    project, then, top = begin(ref, start, url, into, asked.tell)
+    with project:
+        return again(project, then, top, asked)
+
+
+def again(project: Project, then: Run, top: Path, asked: Asked = PLAIN) -> Reproduction:
+    """Reproduce a run in the directory `top`; one below the project's own goes if it cannot even be restored."""
+    sweep(project)
+    repetition = Repetition(project, then, top, asked)
+    try:
+        repetition.restore()
+        rebuilt = repetition.build()
+        now = repetition.run()
+    except NotSealed as error:  # the next command still needs what the run wrote
+        return failed(repetition, error)
+    except MltrackError as error:
+        repetition.drop()
+        if repetition.phase in ("fetching", "restoring"):
+            repetition.remove_half()
+            raise
+        return failed(repetition, error)
+    except BaseException:
+        repetition.drop()
+        raise
+    repetition.drop()
+    return judged(repetition, now, rebuilt)
+
+
+def failed(repetition: Repetition, error: MltrackError) -> Reproduction:
+    then = repetition.then
+    return Reproduction(then, None, could_not_run(then.id, repetition.phase, cause_of(error)), repetition.top)
+
+
+def judged(repetition: Repetition, now: Run, rebuilt: Rebuilt) -> Reproduction:
+    """The verdict, kept as an event of the new run."""
+    project, then, outside = repetition.project, repetition.then, repetition.outside
+    verdict = judge(then, now, rules_for(project, then))
+    told = [Condition(warning.kind, None, warning.message) for warning in rebuilt.warnings]
+    met = outside.conditions_met(now)
+    names = (*repetition.listed.conditions, *read_conditions(now))
+    verdict = replace(verdict, conditions=(*names, *verdict.conditions, *outside.conditions, *met, *told))
+    if verdict.cause and now.exit_code != 0:
+        verdict = replace(verdict, cause=f"{verdict.cause}{last_words(project, now)}")
+    project.ledger.add_event("verdict", now.id, to_dict(verdict))
+    return Reproduction(then, replace(now, verdict=verdict), verdict, repetition.top)
+
+
+def last_words(project: Project, run: Run) -> str:
+    """` Its output ends with ...`, of a command that failed; nothing where it said nothing, or nobody knows what."""
+    from mltrack.operations.log import Part, read_output
+
+    try:
+        lines = [line.data.decode(errors="replace").strip() for line in read_output(project, run.id, Part(lines=8))]
+    except (MltrackError, OSError):
+        return ""
+    words = next((line for line in reversed(lines) if line), "")
+    words = "".join(sign if sign.isprintable() else " " for sign in words)
+    shown = words if len(words) <= LAST_WORDS else f"{words[:LAST_WORDS]}..."
+    return f" Its output ends with `{shown}`." if words else ""
+
+
+def cause_of(error: MltrackError) -> str:
+    """The error as a text that may be kept: an installer's output can hold the password of an index."""
+    return Redactor(os.environ).text(f"{error} {error.hint or ''}".strip())
+
+
+def begin(ref: str, start: Path, url: str | None, into: Path | None, tell: Tell) -> tuple[Project, Run, Path]:
+    """The project that records, the run to reproduce, and the directory to work in."""
+    project = Project.find(start)
+    if project is not None:
+        if url is not None:
+            from mltrack.operations.share import pull_from
+
+            pull_from(project, url, tell)
+        run = find_run(project, ref)
+        return project, check_whole(run), into or project.work / new_id()
+    from mltrack.errors import NotFound
+    from mltrack.operations.share import clone_records
+
+    if url is None:
+        raise NotFound("There is no mltrack project here.", "Name where the run is: mltrack reproduce ID --from URL")
+    top = into or start / f"reproduced-{ref.lstrip('@~') or 'run'}"
+    check_empty(top)
+    project = clone_records(url, top, tell)
+    return project, check_whole(find_run(project, ref)), top
+
+
+def check_whole(run: Run) -> Run:
+    """Refuse at once what cannot be reproduced."""
+    if run.status == "running":
+        raise CheckFailed(f"{run.id} is still running.", "Reproduce it when it has ended.")
+    if any(PLACEHOLDER in word for word in run.command):
+        raise CheckFailed(
+            f"The command of {run.id} held a secret, which was not recorded.",
+            f"Check it out and run it yourself: mltrack checkout {run.id}",
+        )
+    return run
+
+
+def rules_for(project: Project, then: Run) -> Rules:
+    """What the project's settings say of a verdict."""
+    config = project.config
+    return Rules(config.tolerance, config.ignore, tuple(then.declared.get("metrics", ())))

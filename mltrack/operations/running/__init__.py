@@ -1,0 +1,1 @@
+"""The corridor of a run, from its capture to its sealed record."""
