@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.errors import Damaged
+from mltrack.operations.observing import listings as room
 from mltrack.operations.observing.listings import STAND_IN_NS, Entry, Listing, decode, encode, see
 from mltrack.operations.observing.observed import inputs_of, observation_of, warnings_of
-from mltrack.operations.observing.sources import listings as room
 from mltrack.operations.observing.surroundings import Code
 from mltrack.operations.outside.listed import Listed, is_made, pattern_of
 from mltrack.operations.outside.places import Outside, Way

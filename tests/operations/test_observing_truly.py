@@ -12,9 +12,10 @@ import pytest
 
 from mltrack.observe import HOOK, Event
 from mltrack.observe.journal import Tail
+from mltrack.operations.observing import surroundings
 from mltrack.operations.observing.artifacts import written_by
 from mltrack.operations.observing.observed import inputs_of, lines_of, warnings_of
-from mltrack.operations.observing.sources import surroundings, variables
+from mltrack.operations.observing.sources import variables
 from mltrack.operations.observing.watcher import Watcher, unwatched_programs
 from mltrack.operations.observing.ways import SERVERS_STEP_NS, Clocks
 from mltrack.operations.request import Declared, Plan, RunRequest

@@ -321,7 +321,7 @@ def test_small_files_where_the_command_writes_can_be_replaced_and_removed(projec
 def test_large_files_where_the_command_writes_are_seen_but_not_copied(
     project: Project, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mltrack.operations.outside.places import copying
+    from mltrack.operations.outside import copying
 
     monkeypatch.setattr(copying, "COPY_LIMIT", 2)
     monkeypatch.setattr(copying, "cloned", lambda old, new: False)
@@ -337,7 +337,7 @@ def test_large_files_where_the_command_writes_are_seen_but_not_copied(
 def test_a_file_that_the_run_read_and_changed_is_changed_in_a_copy_though_it_is_there(
     project: Project, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mltrack.operations.outside.places import copying
+    from mltrack.operations.outside import copying
 
     monkeypatch.setattr(copying, "COPY_LIMIT", 2)
     item = kept(project, data / "train.csv")
@@ -538,7 +538,7 @@ def test_what_the_command_needs_is_never_covered(project: Project, data: Path) -
 def test_a_directory_of_too_many_entries_is_refused(
     project: Project, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mltrack.operations.outside.places import arrange
+    from mltrack.operations.outside import arrange
 
     monkeypatch.setattr(arrange, "LIMIT", 1)
     run = run_of(project, kept(project, data / "train.csv"))
@@ -589,7 +589,7 @@ def test_what_is_there_stays_to_be_seen_in_a_directory_that_is_laid_out_above_it
 def test_many_files_of_one_directory_are_covered_with_it(
     project: Project, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mltrack.operations.outside.places import arrange
+    from mltrack.operations.outside import arrange
 
     monkeypatch.setattr(arrange, "CROWD", 3)
     write(data, {f"many/{number}": str(number) for number in range(10)})

@@ -22,6 +22,7 @@ from mltrack.formats.series import encode_series
 from mltrack.live.rundir import RunDir
 from mltrack.operations.find import find_run
 from mltrack.operations.keeping.objects import kind_of, named_objects
+from mltrack.operations.observing import sampling
 from mltrack.operations.observing.sampling import (
     OFTEN_S,
     SELDOM_S,
@@ -30,7 +31,6 @@ from mltrack.operations.observing.sampling import (
     points,
     with_samples,
 )
-from mltrack.operations.observing.sources import sampling
 from mltrack.operations.series import read_series
 from mltrack.project import Project
 from mltrack.records import Gpu, GpuUse, Resources
