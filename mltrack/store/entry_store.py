@@ -29,41 +29,13 @@ from mltrack.store.entries import (
 from mltrack.store.holds import Holds
 from mltrack.store.index import Index
 from mltrack.store.packs import Extent, Packs, PackWriter, Pending, adopt
+from mltrack.store.sealing import Sealing
 
 FLUSH_ENTRIES = 100_000
 """Entries added after which a flush happens by itself, so that what waits in memory stays bounded."""
 
 SEALED_AT_ONCE = 3
 """Full packs that may be on their way to the disk while the next is written."""
-
-
-class Sealing:
-    """A full pack on its way to the disk, in a thread of its own where the system has room for one."""
-
-    def __init__(self, writer: PackWriter) -> None:
-        self.writer = writer
-        self._problem: BaseException | None = None
-        self._thread: threading.Thread | None = threading.Thread(target=self._seal, name="mltrack-seal")
-        try:
-            self._thread.start()
-        except RuntimeError:
-            self._thread = None
-            self._seal()
-
-    def _seal(self) -> None:
-        try:
-            self.writer.seal()
-        except BaseException as error:
-            self._problem = error
-
-    def end(self) -> Extent:
-        """Wait for it, and give up its lock. Raises what went wrong."""
-        if self._thread is not None:
-            self._thread.join()
-        self.writer.release()
-        if self._problem is not None:
-            raise self._problem
-        return self.writer.extent
 
 
 class EntryStore:

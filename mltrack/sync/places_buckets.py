@@ -7,6 +7,7 @@ Their own retries are off, for `patience.py` does that and says so.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -20,7 +21,7 @@ PAST_THE_END = 416
 """The HTTP status of a range that begins behind the last byte."""
 
 
-class Bucket(Looped):
+class Bucket(Looped, ABC):
     """A bucket, and the prefix of the remote in it."""
 
     def __init__(self, fs: Any, root: str) -> None:
@@ -52,18 +53,21 @@ class Bucket(Looped):
         prefix = self.prefix + (f"{folder}/" if folder else "")
         return visible(self.wait(self.find(prefix), 64 << 20), len(prefix))
 
+    @abstractmethod
     async def get(self, key: str, start: int | None = None, length: int = 0) -> bytes:
-        raise NotImplementedError
+        """An object, or a part of it."""
 
+    @abstractmethod
     async def put(self, key: str, data: bytes) -> None:
-        raise NotImplementedError
+        """Make an object, or replace it."""
 
+    @abstractmethod
     async def delete(self, key: str) -> None:
-        raise NotImplementedError
+        """Remove an object; one that is not there is no error."""
 
+    @abstractmethod
     async def find(self, prefix: str) -> dict[str, dict[str, Any]]:
         """Every object whose key begins so, by its key: `size`, and a time as `modified` finds it."""
-        raise NotImplementedError
 
 
 class S3(Bucket):
