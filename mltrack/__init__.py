@@ -14,6 +14,7 @@ _DOORS = {
     "log_artifact": (_INSIDE, "log_artifact"),
     "run_id": (_INSIDE, "run_id"),
     "start_run": (_INSIDE, "start_run"),
+    "runs": ("mltrack.operations.asking", "runs"),
     "__version__": ("mltrack.version", "VERSION"),
 }
 

@@ -68,6 +68,8 @@ class Config:
     log_limit: int = 64 * 2**20
     tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    compare_limit: int = 2**30
+    """Bytes of recorded artifacts that a verdict may fetch to compare them."""
     remotes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -206,6 +208,7 @@ KEYS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "log.limit": ("log_limit", parse_size),
     "verdict.tolerance": ("tolerance", _tolerances),
     "verdict.ignore": ("ignore", _texts),
+    "verdict.compare_limit": ("compare_limit", parse_size),
     "remotes": ("remotes", _remotes),
 }
 """Key in a settings file -> (field of Config, parser)."""

@@ -24,7 +24,27 @@ BUILT_IN = {
     "executors": {
         "local": "mltrack.executors.local",
     },
-    "comparators": {},
+    "comparators": {
+        "zip": "mltrack.compare.comparators.zip_files",
+        "gzip": "mltrack.compare.comparators.gzip_files",
+        "tar": "mltrack.compare.comparators.tar_files",
+        "npy": "mltrack.compare.comparators.arrays",
+        "safetensors": "mltrack.compare.comparators.safetensors",
+        "parquet": "mltrack.compare.comparators.parquet",
+        "images": "mltrack.compare.comparators.images",
+        "pdf": "mltrack.compare.comparators.pdf",
+        "r": "mltrack.compare.comparators.r_objects",
+        "pickle": "mltrack.compare.comparators.pickles",
+        "notebook": "mltrack.compare.comparators.notebook",
+        "json": "mltrack.compare.comparators.json_files",
+        "json_lines": "mltrack.compare.comparators.json_lines",
+        "yaml": "mltrack.compare.comparators.yaml_files",
+        "toml": "mltrack.compare.comparators.toml_files",
+        "csv": "mltrack.compare.comparators.csv_files",
+        "xml": "mltrack.compare.comparators.xml_files",
+        "events": "mltrack.compare.comparators.event_files",
+        "text": "mltrack.compare.comparators.text",
+    },
 }
 """family -> name -> module; `auto` tries the names in this order."""
 

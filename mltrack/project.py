@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mltrack.ledger.ledger import Ledger
     from mltrack.store.objects import Store
     from mltrack.store.statcache import StatCache
+    from mltrack.sync.patience import Patience
     from mltrack.sync.remote import Remote
 
 STATE = ".mltrack"
@@ -39,6 +40,8 @@ class Project:
         """Bytes of the user's data that are read and kept."""
         self.tell: Callable[[str], None] | None = None
         """Told when a request to a remote is made again."""
+        self.patience: Patience | None = None
+        """With remotes; by default that of work which cannot go on without them."""
 
     @classmethod
     def find(cls, start: Path) -> Project | None:
@@ -139,6 +142,7 @@ class Project:
         url = remotes[name]
         remote = Remote(url if "://" in url else str(self.root / url), self.state / "remotes" / name)
         remote.tell = self.tell
+        remote.patience = self.patience or remote.patience
         return remote
 
     def close(self) -> None:

@@ -192,8 +192,6 @@ class Recognised:
 
     by: str = ""
     """The framework: `hydra`, `results` ..."""
-    essence: str | None = None
-    """Digest of what it says without the times and places in it; None where its bytes alone count."""
 
 
 @noun

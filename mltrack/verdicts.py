@@ -22,9 +22,10 @@ class Measure:
     cells: int
     changed: int
     largest: float | str | None = None
-    """The largest absolute difference; "NaN" where a number stands against none."""
+    """The largest absolute difference; "NaN" where a number stands against none, or any other cell than a number
+    differs: what is measured whole has a number here, and tolerances look at nothing else."""
     largest_relative: float | str | None = None
-    """Relative to the recorded value, where that is not zero."""
+    """Relative to the recorded value; "Infinity" where that is zero and the new one is not."""
     where: str | None = None
     """The cell with the largest difference: `row 3, column loss`, `weights[2, 7]`."""
 
@@ -72,6 +73,10 @@ class Verdict:
     cause: str | None = None
     calibration: str | None = None
     """Id of the calibration whose noise it was held against."""
+    repetitions: int | None = None
+    """Of that calibration."""
+    remarks: tuple[str, ...] = ()
+    """Sentences that the grade does not rest on."""
 
 
 @noun
@@ -101,6 +106,9 @@ class Variation:
     largest: float | None = None
     """The largest absolute difference to the recorded numbers in any repetition, where it holds numbers."""
     largest_relative: float | None = None
+    allowed: float | None = None
+    """How large that difference may be in a further repetition, with the calibration's confidence."""
+    allowed_relative: float | None = None
 
 
 @noun

@@ -48,6 +48,7 @@ FIELDS = [
     "preflight",
     "parent",
     "verdict",
+    "calibrations",
     "environment_kept",
     "warnings",
     "declared",

@@ -37,21 +37,28 @@ def reproduce(
         bool, typer.Option("--put-back", help="Write data outside the project at its own place, where nothing is.")
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what it would take; start nothing.")] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove the workspace at the end, if the verdict holds.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Run a past run again from its record, and compare the results.
 
     Code, data and environment are restored in a directory of their own. Exits 0 when the result is the same (identical
-    to within noise), 1 otherwise; with --plan 0, or 6 when something that is needed is missing everywhere.
+    to within noise), 1 otherwise; with --plan 0 when it can be got again, 6 when something that is needed is missing
+    everywhere, 1 when something else stands against it.
     """
     if plan:
-        return show_plan(ref, url, put_back, as_json)
-    from mltrack.compare.verdict import is_success
+        return show_plan(ref, url, put_back, into and absolute(into), as_json)
+    if clean and into:
+        raise UsageError("--clean is for workspaces of mltrack's own.", "Leave --into away, or remove it yourself.")
+    from mltrack.compare.grades import is_success
     from mltrack.noun_json import to_dict
     from mltrack.operations.repeating.repetition import Asked
     from mltrack.operations.repeating.reproduce import reproduce as reproduce_run
 
-    done = reproduce_run(ref, working_directory(), url, into and absolute(into), Asked(say, as_json, put_back))
+    asked = Asked(say, as_json, put_back, clean=clean)
+    done = reproduce_run(ref, working_directory(), url, into and absolute(into), asked)
     if as_json:
         from mltrack.views.json import run_json
 
@@ -59,23 +66,23 @@ def reproduce(
             {
                 "verdict": to_dict(done.verdict),
                 "run": run_json(done.now) if done.now else None,
-                "directory": str(done.directory),
+                "directory": None if done.is_gone else str(done.directory),
             }
         )
     else:
         from mltrack.views.verdict import verdict_page
 
         show(verdict_page(done.verdict, done.now.id if done.now else None))
-        say(f"The reproduction is in {done.directory}")
+        say("The workspace was removed." if done.is_gone else f"The reproduction is in {done.directory}")
     return 0 if is_success(done.verdict.grade) else 1
 
 
-def show_plan(ref: str, url: str | None, put_back: bool, as_json: bool) -> int:
+def show_plan(ref: str, url: str | None, put_back: bool, into: Path | None, as_json: bool) -> int:
     """What a reproduction would take; the exit code."""
-    from mltrack.errors import DataMissing
-    from mltrack.operations.repeating.plan import foretell
+    from mltrack.errors import CheckFailed, DataMissing
+    from mltrack.operations.repeating.plan import Foretelling, foretell
 
-    found = foretell(ref, working_directory(), url, put_back, say)
+    found = foretell(Foretelling(ref, working_directory(), url, into, put_back), say)
     if as_json:
         from mltrack.noun_json import to_dict
 
@@ -84,7 +91,7 @@ def show_plan(ref: str, url: str | None, put_back: bool, as_json: bool) -> int:
         from mltrack.views.foretold import foretold_page
 
         show(foretold_page(found))
-    return DataMissing.exit_code if found.missing else 0
+    return DataMissing.exit_code if found.missing else CheckFailed.exit_code if found.obstacles else 0
 
 
 Link = Annotated[

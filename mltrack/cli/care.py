@@ -98,6 +98,12 @@ def gc(
     grace: Annotated[
         float, typer.Option("--grace", metavar="HOURS", min=0, help="On a remote: how long it waits before it deletes.")
     ] = 24,
+    workspaces: Annotated[
+        bool, typer.Option("--workspaces", help="Of the workspaces of ended reproductions instead of the store.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Workspaces too in which files changed after their run had ended.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Delete from the store what no run needs. Says what would go, and deletes it only with --apply.
@@ -111,6 +117,11 @@ def gc(
     from mltrack.views.progress import Progress
 
     page: Page
+    if workspaces:
+        clean_workspaces(apply, force, as_json)
+        return
+    if force:
+        raise UsageError("--force is for workspaces.", "Say so: mltrack gc --workspaces --force")
     with Project.get(working_directory()) as project, Progress("gc") as progress:
         project.tell = say
         if remote:
@@ -130,6 +141,21 @@ def gc(
         show_json(told)
     else:
         show(page)
+
+
+def clean_workspaces(apply: bool, force: bool, as_json: bool) -> None:
+    """The workspaces that nobody needs."""
+    from mltrack.noun_json import to_dict
+    from mltrack.operations.keeping.workspaces import clean
+    from mltrack.views.console import show, show_json
+    from mltrack.views.gc import workspaces_page
+
+    with Project.get(working_directory()) as project:
+        found = clean(project, apply, force)
+    if as_json:
+        show_json(to_dict(found))
+    else:
+        show(workspaces_page(found))
 
 
 def du(

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mltrack.cli.options import Json, Ref
-from mltrack.cli.start import working_directory
+from mltrack.cli.start import say, working_directory
 from mltrack.project import Project
 
 if TYPE_CHECKING:
+    from mltrack.ledger.queries import RunQuery
     from mltrack.records import Run
 
 ON_A_TERMINAL = 20
 """Runs that a list shows on a terminal, unless --limit says otherwise."""
 
 
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only runs created since: 2d, today, 2026-11-01 ...")
+]
+Branch = Annotated[str | None, typer.Option("--branch", metavar="NAME", help="Only runs of this branch.")]
+
+
 def ls(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[QUERY]...", help='Which runs, such as: "metrics.acc > 0.9 and tag:best".'),
+    ] = None,
     sort: Annotated[
-        str, typer.Option("--sort", metavar="[-]FIELD", help="created_at, duration_s, metrics.NAME, params.NAME ...")
+        str,
+        typer.Option(
+            "--sort", metavar="[-]FIELD", help="duration, metrics.NAME, params.NAME ...; with - largest first."
+        ),
     ] = "-created_at",
     limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="How many at most.")] = None,
     columns: Annotated[
@@ -31,32 +46,63 @@ def ls(
     experiment: Annotated[str | None, typer.Option("--experiment", metavar="NAME", help="Only this group.")] = None,
     status: Annotated[str | None, typer.Option("--status", metavar="WORD", help="finished, failed, ...")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", metavar="WORD", help="Only runs with this tag.")] = None,
-    hidden: Annotated[bool, typer.Option("--all", help="Hidden runs too.")] = False,
+    since: Since = None,
+    branch: Branch = None,
+    verdicts: Annotated[
+        bool, typer.Option("--verdicts", help="Only runs that were compared with another, and what came out.")
+    ] = False,
+    hidden: Annotated[bool, typer.Option("--all", help="Hidden runs too, and those of calibrations.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first; those that fit a query, if there is one.
+
+    A query compares fields, with and, or, not and parentheses around: metrics.acc > 0.9 and params.model = lstm.
+    """
     gc.disable()  # thousands of objects that all live to the end: looking for garbage takes a third of the time
     from mltrack.ledger.queries import RunQuery
-    from mltrack.operations.find import list_documents, list_runs
+    from mltrack.operations.asking import condition_of
     from mltrack.views.console import show
     from mltrack.views.json import dumps_lines
     from mltrack.views.table import runs_table
 
+    where = condition_of(words or (), since, branch)
     project = Project.find(working_directory())
     if project is None:
         show(dumps_lines([]) if as_json else runs_table([]))
         return
     if limit is None and not as_json and sys.stdout.isatty():
         limit = ON_A_TERMINAL
-    query = RunQuery(limit, sort, experiment, status, tuple(tags or ()), hidden)
+    query = RunQuery(limit, sort, experiment, status, tuple(tags or ()), hidden, where=where)
+    if verdicts:
+        from mltrack.operations.repeating.verdict import with_verdicts
+
+        query = with_verdicts(query)
     with project:
-        if as_json:
-            show(dumps_lines(list_documents(project, query)))
-            return
-        runs = list_runs(project, replace(query, brief=not columns))
-        show(runs_table(runs, columns=columns.split(",") if columns else (), total=project.ledger.count()))
-        if hidden and project.ledger.deleted_ids():
-            show(f"Hidden: {', '.join(sorted(project.ledger.deleted_ids()))}")
+        list_them(project, query, columns.split(",") if columns else (), verdicts, as_json)
+
+
+def list_them(project: Project, query: RunQuery, columns: Sequence[str], verdicts: bool, as_json: bool) -> None:
+    """Print the runs that a query asks for: as a table, as their verdicts, or as JSON."""
+    from mltrack.operations.asking import tell_unknown
+    from mltrack.operations.find import list_documents, list_runs
+    from mltrack.views.console import show
+    from mltrack.views.json import dumps_lines
+    from mltrack.views.table import runs_table
+
+    tell_unknown(project, query, say)
+    if as_json:
+        show(dumps_lines(list_documents(project, query)))
+        return
+    if verdicts:
+        from mltrack.views.verdicts import verdicts_page
+
+        show(verdicts_page(list_runs(project, replace(query, brief=True))))
+        return
+    runs = list_runs(project, replace(query, brief=not columns))
+    hidden = query.include_deleted
+    show(runs_table(runs, columns=columns, total=project.ledger.count(hidden)))
+    if hidden and project.ledger.deleted_ids():
+        show(f"Hidden: {', '.join(sorted(project.ledger.deleted_ids()))}")
 
 
 def show(

@@ -26,7 +26,14 @@ ONE = {
     "--resume-from": "resume_from",
 }
 NUMBER = {"--seed": "seed"}
-FLAG = {"--isolated": "isolated", "--strict": "strict", "--quiet": "quiet", "--trace": "trace", "--json": "as_json"}
+FLAG = {
+    "--isolated": "isolated",
+    "--strict": "strict",
+    "--quiet": "quiet",
+    "--trace": "trace",
+    "--cached": "cached",
+    "--json": "as_json",
+}
 
 
 def parse_run(words: Sequence[str]) -> dict[str, Any] | None:

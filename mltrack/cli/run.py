@@ -1,4 +1,4 @@
-"""`mltrack run` and `mltrack rerun`."""
+"""`mltrack run`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mltrack.cli.start import start_run, told, working_directory
-from mltrack.operations.request import RunRequest
-from mltrack.project import Project
+from mltrack.cli.start import start_run
 
 Many = list[str] | None
 Tags = Annotated[Many, typer.Option("--tag", metavar="WORD", help="A short word to find the run by.")]
@@ -22,6 +20,9 @@ Isolated = Annotated[bool, typer.Option("--isolated", help="Work in a frozen cop
 Strict = Annotated[bool, typer.Option("--strict", help="Do not start if a file would be left out.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show nothing; the output is still recorded.")]
 Trace = Annotated[bool, typer.Option("--trace", help="Watch its files with strace: sees all, and slows it down.")]
+Cached = Annotated[
+    bool, typer.Option("--cached", help="Where a past run was the very same, take that, with its outputs put back.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the run as JSON when it has ended.")]
 
 
@@ -62,6 +63,7 @@ def run(
     strict: Strict = False,
     quiet: Quiet = False,
     trace: Trace = False,
+    cached: Cached = False,
     as_json: AsJson = False,
 ) -> int:
     """Run a command and record all that made its result.
@@ -88,43 +90,6 @@ def run(
         strict=strict,
         quiet=quiet,
         trace=trace,
+        cached=cached,
         as_json=as_json,
     )
-
-
-def rerun(
-    ref: Annotated[str, typer.Argument(metavar="RUN", help="An id, name, tag or unique prefix; @ is the newest.")],
-    overrides: Annotated[
-        Many, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter for this run only.")
-    ] = None,
-    tags: Tags = None,
-    name: Name = None,
-    experiment: Experiment = None,
-    why: Why = None,
-    seed: Seed = None,
-    isolated: Isolated = False,
-    strict: Strict = False,
-    quiet: Quiet = False,
-    trace: Trace = False,
-    as_json: AsJson = False,
-) -> int:
-    """Run a past run's command again on today's tree."""
-    from mltrack.operations.repeating.rerun import rerun as rerun_past
-
-    options = RunRequest(
-        command=(),
-        cwd=working_directory(),
-        overrides=tuple(overrides or ()),
-        tags=tuple(tags or ()),
-        name=name,
-        experiment=experiment,
-        why=why,
-        seed=seed,
-        isolated=isolated,
-        strict=strict,
-        quiet=quiet,
-        trace=trace,
-        output_to_stderr=as_json,
-    )
-    with Project.get(working_directory()) as project:
-        return told(lambda tell: rerun_past(project, ref, options, tell), project, quiet, as_json)

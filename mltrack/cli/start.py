@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from mltrack.operations.request import RunRequest, Tell, silent
 from mltrack.project import Project
 
 if TYPE_CHECKING:
+    from mltrack.operations.running.put_back import PutBack
     from mltrack.records import Run
     from mltrack.views.progress import Progress
 
@@ -38,6 +40,7 @@ def start_run(
     quiet: bool = False,
     trace: bool = False,
     as_json: bool = False,
+    cached: bool = False,
 ) -> int:
     """Record one run of a command; returns the command's exit code."""
     from mltrack.operations.run import run
@@ -63,9 +66,10 @@ def start_run(
         quiet=quiet,
         trace=trace,
         output_to_stderr=as_json,
+        reuse=Reuse(quiet) if cached else None,
     )
     with Project.open(working_directory()) as project:
-        return told(lambda tell: run(project, request, tell), project, quiet, as_json)
+        return told(lambda tell: run(project, request, tell), project, quiet, as_json, request)
 
 
 def drawn_keeping() -> Progress:
@@ -83,7 +87,7 @@ def working_directory() -> Path:
         raise UsageError("The current directory is not there any more.", "Go to another one: cd DIRECTORY") from error
 
 
-def told(work: Callable[[Tell], Run], project: Project, quiet: bool, as_json: bool) -> int:
+def told(work: Callable[[Tell], Run], project: Project, quiet: bool, as_json: bool, request: RunRequest) -> int:
     """Do the work, tell its story on stderr (or the run as JSON on stdout); returns the exit code of its command."""
     if not quiet:
         project.progress.draw, project.progress.say = drawn_keeping, say
@@ -96,13 +100,33 @@ def told(work: Callable[[Tell], Run], project: Project, quiet: bool, as_json: bo
         from mltrack.views.json import run_json
 
         show_json(run_json(done))
-    elif not quiet:
+    elif not quiet and not (isinstance(request.reuse, Reuse) and request.reuse.run is not None):
         from mltrack.views.text import clean
 
         say(summary(done))
         for warning in done.warnings:
             say(f"warning: {clean(warning.message)}")
+        if done.verdict is not None:
+            from mltrack.views.verdict_words import one_line
+
+            say(clean(one_line(done.verdict)))
     return exit_code_of(done)
+
+
+class Reuse:
+    """Told that a past run is returned instead of a new one; says so."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.run: Run | None = None
+
+    def __call__(self, run: Run, done: PutBack) -> None:
+        self.run = run
+        if not self.quiet:
+            from mltrack.views.reuse import reuse_lines
+
+            for line in reuse_lines(run, done, time.time()):
+                say(line)
 
 
 def say(sentence: str) -> None:

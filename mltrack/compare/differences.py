@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import field, fields, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from mltrack.nouns import noun
 from mltrack.records import CodeState, Environment, Hardware, Run
 
 if TYPE_CHECKING:
+    from mltrack.compare.noise import Noted
     from mltrack.compare.packages import PackageChange
 
 VOLATILE_VARIABLES = ("SLURM_*", "VIRTUAL_ENV", "CONDA_PREFIX", "MASTER_ADDR", "MASTER_PORT", "MLTRACK_*")
@@ -51,6 +52,8 @@ class Differences:
     informative: tuple[Change, ...] = ()
     code_files: tuple[CodeChange, ...] = ()
     patch: str | None = None
+    noise: Mapping[str, Noted] = field(default_factory=dict)
+    """What a calibration says of the metrics that differ."""
 
     @property
     def is_empty(self) -> bool:
@@ -285,6 +288,9 @@ def to_json(differences: Differences) -> dict[str, Any]:
     result: dict[str, Any] = {"a": differences.a, "b": differences.b, "is_empty": differences.is_empty}
     for section in (*SECTIONS, "informative"):
         result[section] = [change_to_json(change) for change in getattr(differences, section)]
+    for item in result["metrics"]:
+        if item["what"] in differences.noise:
+            item["noise"] = to_dict(differences.noise[item["what"]])
     result["code_files"] = to_dict(differences.code_files)
     result["patch"] = differences.patch
     return result

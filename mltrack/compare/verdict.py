@@ -1,60 +1,30 @@
 """A run and its repetition -> a graded verdict with its reasons. Pure.
 
-Artifacts are compared by path and digest on both sides: missing, extra and renamed ones count. Of a metric the last
-value and the number of points are compared; its minimum and maximum follow from points that are not at hand here.
-The worst item gives the grade.
+The worst item gives the grade; what is an item stands in `outputs.py` and `metric_verdicts.py`. Noise excuses a
+difference that a calibration of the run (nothing varied) leads one to expect, and only where the recorded value too
+lies where the repetitions lie:
+
+- a metric outside of its tolerance: the recorded and the new value both lie in the calibration's interval;
+- a file with numbers: it is no further from the recorded one than the calibration's bound for its differences;
+- a file whose bytes differed in every repetition, and that cannot be measured: it says nothing. It is an item of
+  `nothing to compare`, with which the whole is at best `within noise`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from mltrack.compare.conditions import conditions
+from mltrack.compare.grades import COULD_NOT_RUN, DIFFERENT, worst
+from mltrack.compare.metric_verdicts import judge_metrics
+from mltrack.compare.outputs import NOTHING_KNOWN, Bench, Evidence, judge_outputs
+from mltrack.compare.rules import Rules
+from mltrack.records import Run
+from mltrack.verdicts import Calibration, Condition, Verdict
 
-from mltrack.compare.changes import Change, content, difference, metric_number, of_files, same_number
-from mltrack.compare.differences import diff_runs
-from mltrack.compare.places import same_places
-from mltrack.formats.ranked import split_rank
-from mltrack.nouns import noun
-from mltrack.records import Artifact, Input, MetricSummary, Run
-from mltrack.verdicts import ArtifactVerdict, Condition, MetricVerdict, Verdict
+SAME_SEED, OTHER_SEED = "nothing", "seed"
+"""What a calibration varied."""
 
-if TYPE_CHECKING:
-    from mltrack.config import Tolerance
-
-IDENTICAL = "identical"
-EQUIVALENT = "equivalent"
-WITHIN_TOLERANCE = "within tolerance"
-WITHIN_NOISE = "within noise"
-DIFFERENT = "different"
-NOTHING_TO_COMPARE = "nothing to compare"
-COULD_NOT_RUN = "could not run"
-
-GRADES = (IDENTICAL, EQUIVALENT, WITHIN_TOLERANCE, WITHIN_NOISE, DIFFERENT, NOTHING_TO_COMPARE, COULD_NOT_RUN)
-"""All grades, the best first."""
-
-TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/shm/")
-
-
-@noun
-class Rules:
-    """What a project asks of a verdict.
-
-    `tolerance`: metric pattern -> Tolerance; an exact name wins, else the first pattern that fits. `ignore`: patterns
-    of metric names and artifact paths that are left out. `metric_files`: patterns of files declared as metrics; they
-    are compared as metrics, not as artifacts.
-    """
-
-    tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
-    ignore: tuple[str, ...] = ()
-    metric_files: tuple[str, ...] = ()
-
-
-def is_success(grade: str) -> bool:
-    """Does a reproduction with this grade hold?"""
-    return grade in GRADES[: GRADES.index(DIFFERENT)]
+OUTCOME = ("status", "exit_code", "signal")
+"""Conditions that say how a command ended: items of the verdict, not circumstances."""
 
 
 def could_not_run(of: str, phase: str, cause: str) -> Verdict:
@@ -62,20 +32,49 @@ def could_not_run(of: str, phase: str, cause: str) -> Verdict:
     return Verdict(grade=COULD_NOT_RUN, of=of, phase=phase, cause=cause)
 
 
-def judge(then: Run, now: Run, rules: Rules) -> Verdict:
+def judge(
+    then: Run, now: Run, rules: Rules, evidence: Evidence = NOTHING_KNOWN, calibration: Calibration | None = None
+) -> Verdict:
     """Is the result of `now` that of `then`?"""
-    artifacts = judge_artifacts(then, now, rules)
-    metrics = judge_metrics(then.metrics, now.metrics, rules)
+    bench = Bench(then, now, rules, evidence, calibration)
+    artifacts = judge_outputs(bench)
+    metrics = judge_metrics(bench)
     outcome = outcome_conditions(then, now)
     grades = [item.grade for item in artifacts] + [item.grade for item in metrics] + [DIFFERENT for _ in outcome]
     return Verdict(
-        grade=max(grades, key=GRADES.index) if grades else NOTHING_TO_COMPARE,
+        grade=worst(grades),
         of=then.id,
         artifacts=tuple(artifacts),
         metrics=tuple(metrics),
         conditions=tuple(outcome + conditions(then, now)),
         cause=failure(then, now),
+        calibration=calibration.id if calibration else None,
+        repetitions=len(calibration.runs) if calibration else None,
+        remarks=tuple(outside_of_own_noise(then, calibration)),
     )
+
+
+def calibration_for(then: Run, now: Run, repeated: Run | None = None) -> Calibration | None:
+    """The calibration that tells the noise between two runs: the last one of the earlier run, else of the run that it
+    repeats, with nothing varied. One that varied the seed excuses nothing between two runs with the same seed."""
+    vary = SAME_SEED if then.seed == now.seed else OTHER_SEED
+    own = [item for item in then.calibrations if item.vary == vary]
+    others = [item for item in repeated.calibrations if item.vary == vary] if repeated is not None else []
+    return own[-1] if own else others[-1] if others else None
+
+
+def outside_of_own_noise(then: Run, calibration: Calibration | None) -> list[str]:
+    """What the calibration says of the recorded run itself, if that is not what its repetitions gave."""
+    if calibration is None:
+        return []
+    from mltrack.compare.noise import holds
+
+    many = len(calibration.runs)
+    return [
+        f"The recorded {name} {then.metrics[name].last} lies outside of what its {many} repetitions gave."
+        for name, spread in sorted(calibration.metrics.items())
+        if name in then.metrics and spread.low is not None and not holds(spread, then.metrics[name].last)
+    ]
 
 
 def failure(then: Run, now: Run) -> str | None:
@@ -105,165 +104,5 @@ def outcome_conditions(then: Run, now: Run) -> list[Condition]:
     """How it ended, if that differs; how a run ended whose supervisor was lost is not known."""
     if then.status in ("lost", "running"):
         return []
-    pairs = ((name, getattr(then, name), getattr(now, name)) for name in ("status", "exit_code", "signal"))
+    pairs = ((name, getattr(then, name), getattr(now, name)) for name in OUTCOME)
     return [Condition(name, before, after) for name, before, after in pairs if before != after]
-
-
-def judge_artifacts(then: Run, now: Run, rules: Rules) -> list[ArtifactVerdict]:
-    """One verdict a path, those that differ first."""
-    skipped = rules.ignore + (rules.metric_files if then.metrics or now.metrics else ())
-    before = [item for item in then.artifacts if not is_covered(item.path, skipped)]
-    after = [item for item in now.artifacts if not is_covered(item.path, skipped)]
-    moved = same_places([item.path for item in before], [item.path for item in after])
-    after = [replace(item, path=moved.get(item.path, item.path)) for item in after]
-    places = {old: new for new, old in moved.items()}
-    changes = of_files(before, after)
-    changed = {change.what for change in changes}
-    same = sorted({item.path for item in before} & {item.path for item in after} - changed)
-    judged = [judge_known(change, then, now, places) or judge_file(change) for change in changes]
-    return judged + [ArtifactVerdict(path, IDENTICAL, now_at(places.get(path))) for path in same]
-
-
-def now_at(place: str | None) -> str | None:
-    return None if place is None else f"now at {place}: the same place but for a time or a number"
-
-
-def judge_known(change: Change, then: Run, now: Run, places: Mapping[str, str]) -> ArtifactVerdict | None:
-    """The verdict on a file whose bytes differ while what it says is the same, as far as its kind is known."""
-    first, second = then.recognised.get(change.what), now.recognised.get(places.get(change.what, change.what))
-    if change.kind != "changed" or first is None or first.essence is None or first != second:
-        return None
-    return ArtifactVerdict(change.what, EQUIVALENT, f"a file of {first.by}: only times or places in it differ")
-
-
-def judge_file(change: Change) -> ArtifactVerdict:
-    """The verdict on an artifact that is not the same on both sides."""
-    a, b = change.a, change.b
-    if change.kind == "removed":
-        return ArtifactVerdict(change.what, DIFFERENT, "missing: the new run did not write it")
-    if change.kind == "added":
-        return ArtifactVerdict(change.what, DIFFERENT, "extra: the recorded run did not write it")
-    if change.kind == "renamed":
-        return ArtifactVerdict(change.what, DIFFERENT, f"renamed: the same bytes are now at {b.path}")
-    if a.kind != b.kind:
-        return ArtifactVerdict(change.what, DIFFERENT, f"was a {a.kind}, is a {b.kind}")
-    if content(a)[:2] == content(b)[:2]:
-        return ArtifactVerdict(change.what, EQUIVALENT, "the same bytes, but the executable bit differs")
-    return ArtifactVerdict(change.what, DIFFERENT, sizes(a, b))
-
-
-def sizes(a: Artifact, b: Artifact) -> str:
-    if a.kind == "directory" and a.files != b.files:
-        return f"different content: {a.files:,} files then, {b.files:,} now"
-    if a.size_bytes != b.size_bytes:
-        return f"different bytes: {a.size_bytes:,} then, {b.size_bytes:,} now"
-    return f"different bytes, the same size ({a.size_bytes:,})"
-
-
-def judge_metrics(
-    then: Mapping[str, MetricSummary], now: Mapping[str, MetricSummary], rules: Rules
-) -> list[MetricVerdict]:
-    """One verdict a metric, and one more, `<name> (points)`, where the number of points differs."""
-    found: list[MetricVerdict] = []
-    for name in sorted(then.keys() | now.keys()):
-        if is_covered(name, rules.ignore) or is_covered(split_rank(name)[0], rules.ignore):
-            continue
-        a, b = then.get(name), now.get(name)
-        if a is None or b is None:
-            found.append(MetricVerdict(name, a and a.last, b and b.last, None, DIFFERENT))
-            continue
-        found.append(judge_number(name, a.last, b.last, rules))
-        if a.count != b.count:
-            found.append(judge_number(f"{name} (points)", a.count, b.count, rules))
-    return sorted(found, key=lambda item: item.grade == IDENTICAL)
-
-
-def judge_number(name: str, then: Any, now: Any, rules: Rules) -> MetricVerdict:
-    before, after = metric_number(then), metric_number(now)
-    change = difference(before, after)
-    if same_number(before, after):
-        grade = IDENTICAL
-    elif is_within(before, change, find_tolerance(name, rules.tolerance)):
-        grade = WITHIN_TOLERANCE
-    else:
-        grade = DIFFERENT
-    return MetricVerdict(name, then, now, change, grade)
-
-
-def find_tolerance(name: str, tolerances: Mapping[str, Tolerance]) -> Tolerance | None:
-    """The tolerance of exactly this name, else of the first pattern that fits it; a metric's is that of its ranks."""
-    names = (name, split_rank(name)[0])
-    exact = [tolerances[one] for one in names if one in tolerances]
-    fitting = (limit for pattern, limit in tolerances.items() if any(fnmatchcase(one, pattern) for one in names))
-    return exact[0] if exact else next(fitting, None)
-
-
-def is_within(then: float | None, change: float | None, tolerance: Tolerance | None) -> bool:
-    """Is a change at most the absolute limit, or the relative one times the recorded value, whichever is wider?"""
-    if tolerance is None or then is None or change is None:
-        return False
-    limit = max(tolerance.abs or 0.0, (tolerance.rel or 0.0) * abs(then))
-    # 0.3 - 0.2 is a hair more than 0.1; a limit of 0.1 is meant to allow it.
-    return abs(change) <= limit or math.isclose(abs(change), limit, rel_tol=1e-9)
-
-
-def is_covered(name: str, patterns: Sequence[str]) -> bool:
-    """Does a pattern name this metric or path, or (ending in a slash) a directory above it?"""
-    return any(
-        name == pattern or fnmatchcase(name, pattern) or (pattern.endswith("/") and name.startswith(pattern))
-        for pattern in patterns
-    )
-
-
-def conditions(then: Run, now: Run) -> list[Condition]:
-    """The circumstances that differ: software, hardware, and anything the repetition should have restored."""
-    found = diff_runs(then, now)
-    told = [as_condition(change) for change in found.environment if change.what not in ("lockfile", "digest")]
-    told += [as_condition(change) for change in found.hardware if not change.what.endswith("memory_bytes")]
-    told += [Condition("mltrack", item.a, item.b) for item in found.informative if item.what == "origin.mltrack"]
-    told += [as_condition(change, "code.") for change in found.code if change.what.endswith(("tree", "raw"))]
-    told += [as_condition(change, "inputs.") for change in found.inputs if is_told(change, then, now)]
-    told += [as_condition(change, "params.") for change in found.params]
-    told += [as_condition(change) for change in found.command if not is_same_program_elsewhere(change)]
-    return told
-
-
-def is_told(change: Change, then: Run, now: Run) -> bool:
-    """Is it a circumstance that an input differs? One that was only observed must have been there for both to see."""
-    sides = [item for item in (change.a, change.b) if item is not None]
-    if any(item.found != "observed" or item.kind == "url" for item in sides):
-        return True
-    if change.kind not in ("added", "removed"):
-        return change.kind != "renamed"
-    if not all(run.observation is not None and run.observation.complete for run in (then, now)):
-        return False
-    path, (own, other) = change.what, (now, then) if change.kind == "added" else (then, now)
-    if path.startswith(TEMPORARY) or any(item.path == path for item in own.artifacts):
-        return False  # it is written anew each time
-    return not any(is_one_of(path, item.path) for item in other.inputs)
-
-
-def is_one_of(path: str, other: str) -> bool:
-    """Is one of the two below the other? Many files of a directory are one input, and a few are not."""
-    return path.startswith(f"{other}/") or other.startswith(f"{path}/")
-
-
-def as_condition(change: Change, prefix: str = "") -> Condition:
-    if change.what == "cpu_flags":
-        return Condition(change.what, ", ".join(change.a or ()) or None, ", ".join(change.b or ()) or None)
-    return Condition(prefix + change.what, identity(change.a), identity(change.b))
-
-
-def identity(value: Any) -> Any:
-    return value.digest if isinstance(value, Input) else value
-
-
-def is_same_program_elsewhere(change: Change) -> bool:
-    """A repetition starts the same program from its own environment: another directory, the same name."""
-    if change.what != "command" or not change.a or not change.b:
-        return False
-    return [base_name(change.a), *change.a[1:]] == [base_name(change.b), *change.b[1:]]
-
-
-def base_name(words: Sequence[str]) -> str:
-    return words[0].rsplit("/", 1)[-1]

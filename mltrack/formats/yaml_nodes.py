@@ -17,6 +17,7 @@ _TAG = "tag:yaml.org,2002:"
 _TYPES = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str"}
 _DEEPEST = 200
 _MOST = 1_000_000
+_NESTED = 1000
 
 
 class Broken(Exception):
@@ -50,6 +51,8 @@ def compose(source: str | bytes, exact_marks: bool = False) -> Any:
             return _TAG + ("merge" if value == "<<" else _TYPES[type(parse_scalar(value))])
 
     try:
+        if len(source) > _NESTED and not exact_marks:
+            check_depth(source, fast)
         loader = CoreLoader(source)
         try:
             return loader.get_single_node()
@@ -63,6 +66,17 @@ def compose(source: str | bytes, exact_marks: bool = False) -> Any:
         raise Broken(str(error).splitlines()[0]) from error
     except RecursionError as error:
         raise Broken("it is nested too deeply") from error
+
+
+def check_depth(source: str | bytes, loader: Any) -> None:
+    """Refuse what is nested so deeply that composing it in C would end the process. Raises Broken."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(source, loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _NESTED:
+            raise Broken("it is nested too deeply", event.start_mark.line + 1 if event.start_mark else None)
 
 
 class _Plain:

@@ -49,14 +49,17 @@ def list_files(repo: Repository) -> dict[bytes, StatKey]:
     return found
 
 
-def list_ignored_changed(repo: Repository, since_ns: int) -> list[bytes]:
-    """Ignored files modified at `since_ns` (nanoseconds since 1970) or later, what tools make for themselves apart."""
+def list_ignored_changed(repo: Repository, since_ns: int, moved_too: bool = False) -> list[bytes]:
+    """Ignored files modified at `since_ns` (nanoseconds since 1970) or later, what tools make for themselves apart.
+
+    With `moved_too` also those that keep an older time, as what is moved, copied or unpacked may do.
+    """
     output = git(repo, "ls-files", "-o", "-i", "--exclude-standard", "--directory", "-z")
     found: set[bytes] = set()
     for path in output.split(b"\0"):
         if path and not PASSED_OVER.intersection(path.split(b"/")):
             # git names a directory of which everything is ignored, and some of its files again.
-            found.update(_changed_below(repo.root, path.rstrip(b"/"), since_ns))
+            found.update(_changed_below(repo.root, path.rstrip(b"/"), since_ns, moved_too))
     return sorted(found)
 
 
@@ -81,19 +84,20 @@ def _note(work: Worktree, path: bytes, found: dict[bytes, StatKey]) -> None:
         found[path] = stat_key(seen)
 
 
-def _changed_below(root: Path, path: bytes, since_ns: int) -> list[bytes]:
+def _changed_below(root: Path, path: bytes, since_ns: int, moved_too: bool) -> list[bytes]:
     """The changed files at or below an ignored path; links are not followed."""
     place = os.fsencode(root / os.fsdecode(path))
     try:
         seen = os.lstat(place)
         if git_mode(seen):
             is_made = path.endswith((b".pyc", b".pyo"))
-            return [path] if seen.st_mtime_ns >= since_ns and not is_made else []
+            at_ns = max(seen.st_mtime_ns, seen.st_ctime_ns) if moved_too else seen.st_mtime_ns
+            return [path] if at_ns >= since_ns and not is_made else []
         names = os.listdir(place)
     except OSError:
         return []
     found = []
     for name in names:
         if name not in PASSED_OVER:
-            found += _changed_below(root, path + b"/" + name, since_ns)
+            found += _changed_below(root, path + b"/" + name, since_ns, moved_too)
     return found

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mltrack.errors import MltrackError
+from mltrack.errors import MltrackError, StorageError
 from mltrack.git.repository import Answer, Repository, answers, ask, credential_free, failure
 
 STATUS = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames", "--no-ahead-behind")
@@ -70,21 +70,34 @@ class Listing:
 
 @contextmanager
 def private_index(repo: Repository) -> Iterator[Path]:
-    """A directory that holds a copy of the repository's index, `index`; it is removed at the end."""
-    directory = Path(os.environ.get("TMPDIR") or "/tmp") / f"mltrack-{os.getpid()}-{os.urandom(8).hex()}"
-    directory.mkdir(mode=0o700)
+    """A directory that holds a copy of the repository's index, `index`, and is removed at the end. Raises
+    StorageError."""
+    top = Path(os.environ.get("TMPDIR") or "/tmp")
+    directory = top / f"mltrack-{os.getpid()}-{os.urandom(8).hex()}"
     try:
-        index = repo.git_dir / "index"
-        if index.exists():
-            found = index.stat()
-            (directory / "index").write_bytes(index.read_bytes())
-            # With a later time than the original's, files that changed in the same tick would count as unchanged.
-            os.utime(directory / "index", ns=(found.st_atime_ns, found.st_mtime_ns))
+        try:
+            directory.mkdir(mode=0o700)
+            copy_index(repo.git_dir / "index", directory / "index")
+        except OSError as error:
+            raise StorageError(
+                f"A copy of git's index cannot be written in {top}: {error.strerror}.",
+                "Free some space there, or set TMPDIR to another directory.",
+            ) from error
         yield directory
     finally:
-        for file in directory.iterdir():
-            file.unlink()
-        directory.rmdir()
+        if directory.exists():
+            for file in directory.iterdir():
+                file.unlink()
+            directory.rmdir()
+
+
+def copy_index(index: Path, copy: Path) -> None:
+    """Copy git's index, if there is one. With a later time than the original's, files that changed in the same tick
+    would count as unchanged."""
+    if index.exists():
+        found = index.stat()
+        copy.write_bytes(index.read_bytes())
+        os.utime(copy, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def read_listing(repo: Repository, index: Path) -> Listing:

@@ -31,6 +31,10 @@ def __getattr__(name):
         from mltrack.version import VERSION
 
         return VERSION
+    if name == "runs":
+        from mltrack.operations.asking import runs
+
+        return runs
     raise AttributeError("module 'mltrack' has no attribute %r" % name)
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import canonical_json, digest_bytes, plain
 from mltrack.errors import Damaged, NotFound
-from mltrack.ledger import queries, refs, rows, schema
+from mltrack.ledger import names, queries, refs, rows, schema
 from mltrack.ledger import segments as known
+from mltrack.ledger.choosing import REPETITION
 from mltrack.ledger.events import Event, event_from, event_json, fold, is_dropped, later, next_clock
 from mltrack.ledger.queries import RunQuery
 from mltrack.ledger.remotes import RemoteMemory
@@ -249,9 +250,24 @@ class Ledger(RemoteMemory):
         return {run for run in found if is_dropped(rows.events_where(self.db, "run = ?", (run,)))}
 
     @told
-    def count(self) -> int:
-        """How many runs there are, without the deleted ones."""
-        return int(self.db.execute("SELECT count(*) FROM run WHERE NOT deleted").fetchone()[0])
+    def repetition_times(self, run_id: str) -> Sequence[float]:
+        """How many seconds the command took in each finished reproduction of a run, the oldest first."""
+        asked = (
+            "SELECT duration_s FROM run WHERE parent_run = ? AND parent_kind = 'reproduce' AND status = 'finished'"
+            " AND duration_s IS NOT NULL AND NOT deleted ORDER BY created_at"
+        )
+        return [float(row[0]) for row in self.db.execute(asked, (run_id,))]
+
+    @told
+    def count(self, repetitions: bool = True) -> int:
+        """How many runs there are, without the deleted ones; also without those that calibrations made."""
+        query = "SELECT count(*) FROM run WHERE NOT deleted AND (? OR parent_kind IS NOT ?)"
+        return int(self.db.execute(query, (repetitions, REPETITION)).fetchone()[0])
+
+    @told
+    def unknown_names(self, query: RunQuery, alive: Iterable[tuple[str, str]]) -> Sentences:
+        """What to say of the metrics, parameters and packages in a query that no run has."""
+        return names.unknown_names(self.db, query, alive)
 
     @told
     def check(self) -> Sentences:

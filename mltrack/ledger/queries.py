@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from mltrack.errors import UsageError
+from mltrack.ledger import choosing
 from mltrack.noun_json import from_dict
 from mltrack.nouns import noun
 from mltrack.records import CodeState, Run
@@ -15,30 +15,14 @@ from mltrack.records import CodeState, Run
 if TYPE_CHECKING:
     import sqlite3
 
-SORTABLE = {
-    "id": "run.id",
-    "name": "run.name",
-    "experiment": "run.experiment",
-    "status": "run.status",
-    "command": "run.command",
-    "exit_code": "run.exit_code",
-    "seed": "run.seed",
-    "created_at": "run.created_at",
-    "started_at": "run.started_at",
-    "finished_at": "run.finished_at",
-    "duration_s": "run.duration_s",
-    "user": "run.user",
-    "host": "run.host",
-    "verdict": "run.verdict",
-    "code.commit": "run.code_commit",
-    "code.branch": "run.code_branch",
-    "environment.python": "run.python",
-}
-"""Fields that runs can be sorted by, besides `metrics.NAME` and `params.NAME`."""
+    from mltrack.ledger.language.tree import Node
 
 NOT_IN_TABLES = {"environment", "hardware", "inputs", "artifacts", "resources", "log", "declared", "param_sources"}
 
 COLUMNS = "run.record_digest, run.folded, record.json, record.package_set"
+
+PAGE = 500
+"""Runs whose records are read at once."""
 
 
 @noun
@@ -47,16 +31,20 @@ class RunQuery:
 
     limit: int | None = None
     sort: str = "-created_at"
-    """A field, `metrics.NAME` (its last value) or `params.NAME`, after `-` largest first; runs without it come last."""
+    """A field of the query language that has one value, after `-` largest first; runs without it come last."""
     experiment: str | None = None
     status: str | None = None
     tags: tuple[str, ...] = ()
     """Only runs that have all of them."""
     include_deleted: bool = False
+    """Those that were deleted too, and those that calibrations made."""
     without_packages: bool = True
     """Leave `environment.packages` empty, which makes a long list several times faster."""
     brief: bool = False
     """Only what a table shows: the runs have no environment, hardware, inputs, artifacts, log."""
+    where: Node | None = None
+    """What must hold of them, as `language.parser` reads it; a query that names what a run is the child of also finds
+    those that calibrations made."""
 
 
 def select(db: sqlite3.Connection, query: RunQuery) -> list[Run]:
@@ -75,58 +63,18 @@ def select_documents(db: sqlite3.Connection, query: RunQuery) -> list[dict[str, 
 
 
 def matching(db: sqlite3.Connection, query: RunQuery) -> list[tuple[Any, ...]]:
-    """The rows, with `COLUMNS`, that a query asks for."""
-    join, order, values = order_by(query.sort)
-    conditions: list[str] = [] if query.include_deleted else ["NOT run.deleted"]
-    for column in ("experiment", "status"):
-        wanted = getattr(query, column)
-        if wanted is not None:
-            conditions.append(f"run.{column} = ?")
-            values.append(wanted)
-    for tag in query.tags:
-        conditions.append("EXISTS (SELECT 1 FROM tag WHERE tag.run = run.id AND tag.tag = ?)")
-        values.append(tag)
-    where = "WHERE " + " AND ".join(conditions) if conditions else ""
-    limit = -1 if query.limit is None else query.limit
-    tables = f"run JOIN record ON record.position = run.record {join}"
-    return db.execute(f"SELECT {COLUMNS} FROM {tables} {where} ORDER BY {order} LIMIT ?", (*values, limit)).fetchall()
-
-
-def order_by(sort: str) -> tuple[str, str, list[Any]]:
-    """The JOIN, the ORDER BY and the bound values of a sort. NaN sorts like a missing value."""
-    field = sort.removeprefix("-")
-    direction = "DESC" if sort.startswith("-") else "ASC"
-    values: list[Any] = []
-    join = ""
-    if field.startswith(("metrics.", "params.")):
-        table, _, name = field.partition(".")
-        table = table[:-1]
-        column = "sort.last" if table == "metric" else "sort.value"
-        join = f"LEFT JOIN {table} AS sort ON sort.run = run.id AND sort.name = ?"
-        values.append(name)
-        rank = f"({number(column)}) IS NULL, {number(column)} {direction}"
-    elif field in SORTABLE:
-        column = SORTABLE[field]
-        rank = f"{column} {direction}" if field == "created_at" else f"{column} IS NULL, {column} {direction}"
-    else:
-        raise unknown_field(field)
-    newest = "" if field == "created_at" else ", run.created_at DESC"
-    return join, f"{rank}{newest}, run.id {direction if field == 'created_at' else 'ASC'}", values
-
-
-def number(column: str) -> str:
-    """NaN and infinities are kept by their names, as in JSON."""
-    return (
-        f"CASE {column} WHEN 'NaN' THEN NULL WHEN 'Infinity' THEN 9e999 WHEN '-Infinity' THEN -9e999 ELSE {column} END"
-    )
-
-
-def unknown_field(field: str) -> UsageError:
-    import difflib
-
-    near = difflib.get_close_matches(field, SORTABLE, 1)
-    hint = f"Did you mean {near[0]}?" if near else f"Fields: {', '.join(SORTABLE)}, metrics.NAME, params.NAME."
-    return UsageError(f"Runs cannot be sorted by {field}.", hint)
+    """The rows, with `COLUMNS`, that a query asks for. Raises UsageError on a field that cannot be sorted by."""
+    ids = choosing.chosen(db, query)
+    found: dict[str, tuple[Any, ...]] = {}
+    for start in range(0, len(ids), PAGE):
+        page = ids[start : start + PAGE]
+        marks = ", ".join("?" * len(page))
+        rows = db.execute(
+            f"SELECT {COLUMNS}, run.id FROM run JOIN record ON record.position = run.record WHERE run.id IN ({marks})",
+            page,
+        )
+        found.update((row[-1], row[:-1]) for row in rows)
+    return [found[id] for id in ids]
 
 
 def documents(rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mltrack.digest import plain
 from mltrack.errors import Ambiguous, NotFound
+from mltrack.ledger.choosing import REPETITION
 from mltrack.nouns import noun
 from mltrack.patterns import lazy
 
@@ -83,11 +84,11 @@ def tell(created_at: str, status: str, command: str) -> str:
 
 
 def newest_here(db: sqlite3.Connection, alive: list[Candidate], replicas: Sequence[str], back: int) -> str:
-    """The newest run created in this checkout, or the one `back` before it."""
+    """The newest run created in this checkout, or the one `back` before it; repetitions of calibrations aside."""
     rows = db.execute(
         f"SELECT id, created_at FROM run WHERE NOT deleted AND replica IN ({', '.join('?' * len(replicas))})"
-        " ORDER BY created_at DESC, id DESC LIMIT ?",
-        (*replicas, back + 1),
+        " AND parent_kind IS NOT ? ORDER BY created_at DESC, id DESC LIMIT ?",
+        (*replicas, REPETITION, back + 1),
     )
     known = {run.id: run.created_at for run in alive} | dict(rows.fetchall())
     order = sorted(known, key=lambda id: (known[id], id), reverse=True)

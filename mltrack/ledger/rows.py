@@ -7,6 +7,7 @@ be derived from them at any time (`refresh`). Called inside a transaction of `le
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -267,5 +268,10 @@ def typed(value: Any) -> tuple[Any, str]:
 
 
 def small(value: Any) -> Any:
-    """SQLite's integers have 64 bits; a larger one is kept as text."""
-    return str(value) if isinstance(value, int) and not -LARGEST <= value < LARGEST else value
+    """SQLite's integers have 64 bits; of a larger one the nearest float is kept, so that it compares as a number."""
+    if not isinstance(value, int) or -LARGEST <= value < LARGEST:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

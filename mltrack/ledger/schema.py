@@ -110,6 +110,7 @@ FIRST = (
     source TEXT,
     PRIMARY KEY (run, name)
 ) WITHOUT ROWID""",
+    "CREATE INDEX param_by_value ON param (name, value)",
     """CREATE TABLE metric (
     run TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -120,6 +121,7 @@ FIRST = (
     last_step,
     PRIMARY KEY (run, name)
 ) WITHOUT ROWID""",
+    "CREATE INDEX metric_by_value ON metric (name, last)",
     """CREATE TABLE input (
     run TEXT NOT NULL,
     path TEXT NOT NULL,

@@ -19,11 +19,22 @@ def diff(project: Project, ref_a: str, ref_b: str) -> tuple[Run, Run, Difference
     from mltrack.operations.find import find_run
 
     a, b = find_run(project, ref_a), find_run(project, ref_b)
-    found = with_packages(project, a, b, diff_runs(a, b))
+    found = with_noise(project, a, b, with_packages(project, a, b, diff_runs(a, b)))
     if a.code.tree == b.code.tree or a.code.tree is None or b.code.tree is None:
         return a, b, found
     files, patch = code_changes(project, a, b)
     return a, b, replace(found, code_files=files, patch=patch)
+
+
+def with_noise(project: Project, a: Run, b: Run, found: Differences) -> Differences:
+    """The differences with what a calibration of either run, or of one that it repeats, says of the metrics."""
+    from mltrack.compare.noise import between
+    from mltrack.operations.repeating.judging import repeated_by
+
+    if not found.metrics:
+        return found
+    repeated = [run for run in (repeated_by(project, a), repeated_by(project, b)) if run is not None]
+    return replace(found, noise=between(a, b, repeated))
 
 
 def with_packages(project: Project, a: Run, b: Run, found: Differences) -> Differences:

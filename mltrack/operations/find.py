@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mltrack.digest import plain
 from mltrack.errors import Ambiguous, NotFound
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from mltrack.project import Project
     from mltrack.records import Run
 
+T = TypeVar("T")
+
 
 def find_run(project: Project, ref: str) -> Run:
     """The run that `ref` names: an id, a name, a tag, a unique prefix, `@`. Raises NotFound or Ambiguous."""
     live = reconcile(project)
     try:
-        run_id = project.ledger.resolve(ref, [(run.id, run.name, run.created_at) for run in live])
+        named = [run for run in live if not (ref.startswith("@") and is_repetition(run))]
+        run_id = project.ledger.resolve(ref, [(run.id, run.name, run.created_at) for run in named])
     except NotFound as error:
         hidden = [one for one in project.ledger.deleted_ids() if one.startswith(ref.lower())]
         if len(hidden) != 1 or isinstance(error, Ambiguous):
@@ -31,18 +34,24 @@ def find_run(project: Project, ref: str) -> Run:
     return with_metrics(project, found) if found is not None else project.ledger.get(run_id)
 
 
+def is_repetition(run: Run) -> bool:
+    """Does it only measure the noise of another run?"""
+    from mltrack.ledger.choosing import REPETITION
+
+    return run.parent is not None and run.parent.kind == REPETITION
+
+
 def list_runs(project: Project, query: RunQuery) -> list[Run]:
     """The runs that fit, live ones first when the order is by time."""
-    live = [with_metrics(project, run) for run in reconcile(project) if fits(run, query)]
-    found = project.ledger.list(query)
-    runs = [*live, *found] if query.sort in ("", "-created_at") else [*found, *live]
-    runs = [replace(run, environment=replace(run.environment, packages={})) for run in runs] if live else runs
-    return runs[: query.limit] if query.limit is not None else runs
+    live = [run for run in alive(project) if fits(run, query)]
+    if query.without_packages:
+        live = [replace(run, environment=replace(run.environment, packages={})) for run in live]
+    return joined(live, project.ledger.list(query), query)
 
 
 def list_documents(project: Project, query: RunQuery) -> list[dict[str, Any]]:
     """The same as the machine interface's JSON values, which for many runs is several times faster."""
-    live = [plain(to_dict(with_metrics(project, run))) for run in reconcile(project) if fits(run, query)]
+    live = [plain(to_dict(run)) for run in alive(project) if fits(run, query)]
     for document in live:
         del document["environment"]["packages"]
     found = project.ledger.documents(query)
@@ -50,11 +59,31 @@ def list_documents(project: Project, query: RunQuery) -> list[dict[str, Any]]:
         hidden = project.ledger.deleted_ids()
         for document in found:
             document["hidden"] = document["id"] in hidden
-    runs = [*live, *found] if query.sort in ("", "-created_at") else [*found, *live]
+    return joined(live, found, query)
+
+
+def alive(project: Project) -> list[Run]:
+    """The runs that have no record yet, with what they have logged, newest first."""
+    return [with_metrics(project, run) for run in reconcile(project)]
+
+
+def joined(live: list[T], found: list[T], query: RunQuery) -> list[T]:
+    """Live and ended runs as one list."""
+    runs = [*live, *found] if query.sort in ("", "-created_at", "-created") else [*found, *live]
     return runs[: query.limit] if query.limit is not None else runs
 
 
 def fits(run: Run, query: RunQuery) -> bool:
+    """Does a run that is still alive belong into the list?"""
+    from mltrack.ledger.choosing import hides_repetitions
+
+    if is_repetition(run) and hides_repetitions(query):
+        return False
+    if query.where is not None:
+        from mltrack.ledger.language.evaluate import fits as holds
+
+        if not holds(query.where, plain(to_dict(run))):
+            return False
     return (
         (query.experiment is None or run.experiment == query.experiment)
         and (query.status is None or run.status == query.status)

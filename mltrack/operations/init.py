@@ -29,7 +29,7 @@ TEMPLATE = """\
 # data: {keep_limit: 2GiB}                   # inputs above it: only their digests
 # code: {untracked_limit: 10MiB, untracked_total: 100MiB}
 # log: {limit: 64MiB}                        # the output that is kept of one run
-# verdict: {tolerance: {loss: {rel: 0.001}, acc: {abs: 0.005}}, ignore: ["*_time", "logs/*"]}
+# verdict: {tolerance: {loss: {rel: 0.001}, acc: {abs: 0.005}}, ignore: ["*_time", "logs/*"], compare_limit: 1GiB}
 # remotes: {origin: /mnt/share/project}      # no credentials here, ever
 """
 

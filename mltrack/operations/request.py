@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mltrack.git.capture import Captured
     from mltrack.git.repository import Repository
     from mltrack.live.rundir import RunDir
+    from mltrack.operations.running.put_back import PutBack
     from mltrack.project import Project
     from mltrack.records import Artifact, CodeState, Input, Parent, Run
     from mltrack.redact import Redactor
@@ -83,6 +84,8 @@ class RunRequest:
     output_to_stderr: bool = False
     """Show the command's standard output on stderr: stdout is for JSON."""
     parent: Parent | None = None
+    reuse: Callable[[Run, PutBack], None] | None = None
+    """Given, a past run of the very same may be returned instead of a new one, and this is told of it."""
 
 
 def longest(path: str, tops: Mapping[str, Any]) -> tuple[Any, str] | None:

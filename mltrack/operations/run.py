@@ -40,29 +40,34 @@ def run(project: Project, request: RunRequest, tell: Tell = silent) -> Run:
 
     Raises StartError (or a subclass) when the command was not started; then nothing is recorded.
     """
-    if not request.command:
-        raise UsageError("There is no command to run.", "Put it after two dashes: mltrack run -- python train.py")
-    check_words(request)
     project.check_formats()
     reconcile(project)
-    cwd = name_below(project.root, request.cwd)
-    declared = declare(project, request)
-    changes = override(project.root, request, declared)
-    place = Place(project.root, repository_of(project))
-    request, resume = resumed(project, request)
-    plan = Plan(
-        request, place, changes.command, changes.command, cwd, declared, changes.values, changes.edits, None, resume
-    )
-    if not request.isolated and not changes.edits:
+    plan = plan_run(project, request)
+    if not request.isolated and not plan.edits:
         return record(project, plan, tell)
     from mltrack.operations.repeating.workspace import isolate, remove_copy
 
-    copy = isolate(project, place, declared, changes.edits)
+    copy = isolate(project, plan.place, plan.declared, plan.edits)
     tell("The command works in a copy of the project; what it writes is kept in the store, not here.")
     try:
         return record(project, replace(plan, place=copy), tell)
     finally:
         remove_copy(project, copy)
+
+
+def plan_run(project: Project, request: RunRequest) -> Plan:
+    """What is to be done, in the worktree as it is. Raises UsageError, NotFound."""
+    if not request.command:
+        raise UsageError("There is no command to run.", "Put it after two dashes: mltrack run -- python train.py")
+    check_words(request)
+    cwd = name_below(project.root, request.cwd)
+    declared = declare(project, request)
+    changes = override(project.root, request, declared)
+    place = Place(project.root, repository_of(project))
+    request, resume = resumed(project, request)
+    return Plan(
+        request, place, changes.command, changes.command, cwd, declared, changes.values, changes.edits, None, resume
+    )
 
 
 def check_words(request: RunRequest) -> None:

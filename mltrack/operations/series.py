@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mltrack.errors import NotFound, StorageError, UsageError
 from mltrack.formats.metrics import Point, read_journal
 from mltrack.formats.ranked import of_rank, split_rank
-from mltrack.formats.series import BATCH, Summing, encode_blocks, series_points
+from mltrack.formats.series import BATCH, Summing, all_points, encode_blocks, series_points
 from mltrack.operations.fetch import ensure_here
 
 if TYPE_CHECKING:
@@ -229,6 +229,14 @@ def read_series(project: Project, run: Run, name: str, rank: int | None = None) 
     assert run.series is not None, "a run with metrics has a series"
     ensure_here(project, [run.series])
     return found_of_rank(list(series_points(project.store.read(run.series), name)), run, rank)
+
+
+def read_points(project: Project, run: Run) -> list[Point]:
+    """All points of a run that has ended, of every metric and rank, in the order in which they came."""
+    if run.series is None:
+        return []
+    ensure_here(project, [run.series])
+    return list(all_points(project.store.read(run.series)))
 
 
 def found_of_rank(points: list[Point], run: Run, rank: int | None) -> list[Point]:

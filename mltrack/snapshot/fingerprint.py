@@ -20,6 +20,9 @@ VOLATILE = {
 VOLATILE_PREFIXES = ("TERM", "SSH_", "XDG_", "DBUS_", "TMUX", "VSCODE_", "MLTRACK_", "GPG_", "ITERM_", "KITTY_", "GIT_")
 """Variables that change from shell to shell and do not change what a training command computes."""
 
+LASTING = {"XDG_CACHE_HOME", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"}
+"""Those among them that say where settings and data are looked for."""
+
 
 @noun
 class Basis:
@@ -28,6 +31,7 @@ class Basis:
     argv: Sequence[str]
     cwd: str
     stdin: str | None
+    """Of a file its digest, of what else can be read from a word that says so, None for nothing."""
     code: CodeState
     environment: Environment
     inputs: Sequence[Input]
@@ -52,7 +56,7 @@ def fingerprint(basis: Basis, key: bytes) -> str | None:
             "stdin": basis.stdin,
             "code": code_identity(basis.code),
             "environment": basis.environment.digest,
-            "inputs": sorted([item.path, item.digest] for item in declared),
+            "inputs": sorted([item.path, item.kind, item.digest, item.executable] for item in declared),
             "params": basis.params,
             "seed": basis.seed,
             "variables": keyed_digest(key, [os.fsencode(f"{name}={lasting[name]}") for name in sorted(lasting)]),
@@ -61,7 +65,7 @@ def fingerprint(basis: Basis, key: bytes) -> str | None:
 
 
 def is_volatile(name: str) -> bool:
-    return name in VOLATILE or name.startswith(VOLATILE_PREFIXES)
+    return name in VOLATILE or (name.startswith(VOLATILE_PREFIXES) and name not in LASTING)
 
 
 def code_identity(code: CodeState) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mltrack.digest import digest_bytes, from_raw, to_raw
 from mltrack.progress import Progress, expect
 from mltrack.store.keep import Kept
-from mltrack.store.manifest import Row, encode_rows
+from mltrack.store.manifest import ManifestEntry, Row, encode_rows
 from mltrack.store.reader import Done, Reader, read_files
 from mltrack.store.statcache import RememberedTree, size_of
 from mltrack.store.walk import NOTHING, Stats, Tree, walk
@@ -52,6 +52,34 @@ def keep_tree(
             if tell is not None:
                 cache.record_tree(root, stats.listing, tell)
     return kept
+
+
+def list_tree(
+    path: Path, cache: StatCache, progress: Progress | None
+) -> tuple[list[ManifestEntry], tuple[tuple[str, str], ...]]:
+    """What a directory's manifest would list, and the paths that it would not, with the reasons; nothing is kept.
+
+    Raises OSError if the directory cannot be listed.
+    """
+    root = os.fsencode(path.absolute())
+    when = cache.now_ns()
+    tree = walk(root)
+    expect(progress, tree.size_bytes)
+    known = _known(root, tree, None, cache)
+    if progress is not None:
+        progress(sum(size_of(seen.stat) for seen in tree.files if seen.path in known))
+    read = list(read_files(Reader(root, None), [seen for seen in tree.files if seen.path not in known], progress))
+    fresh = [(root + b"/" + one.seen.path, one.seen.stat, to_raw(one.digest)) for one in read if one.digest is not None]
+    cache.record_all(fresh, when)
+    problems = [*tree.problems, *((one.seen.path, one.problem or "changes") for one in read if one.digest is None)]
+    digests = known | {one.seen.path: one.digest for one in read if one.digest is not None}
+    files = [
+        ManifestEntry(seen.path, "executable" if seen.executable else "file", size_of(seen.stat), digests[seen.path])
+        for seen in tree.files
+        if seen.path in digests
+    ]
+    links = [ManifestEntry(path, "link", len(target), digest_bytes(target)) for path, target, _ in tree.links]
+    return [*files, *links, *(ManifestEntry(path, "directory", 0, None) for path in tree.empty)], _told(problems)
 
 
 def is_kept(tree: RememberedTree, store: Store | None) -> bool:

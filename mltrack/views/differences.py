@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from mltrack.compare.changes import Change
 from mltrack.compare.differences import LIBRARIES, SECTIONS, Differences, families
@@ -14,6 +16,9 @@ from mltrack.views.page import Cell, Grid, Listing, Page
 from mltrack.views.show import extent, name_of
 from mltrack.views.text import ago, duration, number, percent, scalar, short_digest, short_id, signed, size
 from mltrack.views.verdict import heads
+
+if TYPE_CHECKING:
+    from mltrack.compare.noise import Noted
 
 MOST = 40
 """A terminal shows at most this many changes of a section; a pipe and --json have them all."""
@@ -30,6 +35,7 @@ GLYPHS = {
     "moved": ("→", "cyan"),
 }
 GIT_LETTERS = {"A": "added", "D": "removed", "M": "changed", "R": "renamed"}
+NO_NOISE: Mapping[str, Noted] = MappingProxyType({})
 OBJECT_ID = re.compile(r"(?:b3:)?[0-9a-f]{40,64}")
 
 
@@ -44,6 +50,9 @@ def differences_page(differences: Differences, a: Run, b: Run, now: float | None
         changes = getattr(differences, section)
         if section == "code" and (changes or differences.code_files):
             code_section(page, differences)
+        elif section == "metrics" and changes:
+            page.heading("Metrics")
+            number_section(page, changes, (short_id(a.id), short_id(b.id)), differences.noise)
         elif changes:
             page.heading(section.capitalize())
             DRAWN.get(section, plain_section)(page, changes, (short_id(a.id), short_id(b.id)))
@@ -121,10 +130,24 @@ def marked(words: Sequence[str], others: Sequence[str], style: str) -> list[Cell
     return [(f"{quote(word)} ", "" if place in same else style) for place, word in enumerate(words)]
 
 
-def number_section(page: Page, changes: Sequence[Change], ids: tuple[str, str]) -> None:
-    """Params and metrics: both values, the change and its per cent."""
+def number_section(
+    page: Page, changes: Sequence[Change], ids: tuple[str, str], noise: Mapping[str, Noted] = NO_NOISE
+) -> None:
+    """Params and metrics: both values, the change and its per cent, and whether that is more than noise."""
     rows = [number_row(change) for change in changes]
-    page.grid(Grid(rows, "<>>>><", heads("", *ids, "", "", ""), limit=MOST, more=MORE))
+    if not noise:
+        page.grid(Grid(rows, "<>>>><", heads("", *ids, "", "", ""), limit=MOST, more=MORE))
+        return
+    rows = [(*row, noise_cell(noise.get(change.what))) for row, change in zip(rows, changes, strict=True)]
+    page.grid(Grid(rows, "<>>>><<", heads("", *ids, "", "", "", ""), limit=MOST, more=MORE))
+
+
+def noise_cell(noted: Noted | None) -> Cell:
+    """`inside noise (10 repetitions)`."""
+    if noted is None:
+        return ""
+    many = f"{noted.repetitions} {'seeds' if noted.vary == 'seed' else 'repetitions'}"
+    return (f"inside noise ({many})", "green") if noted.is_inside else (f"outside noise ({many})", "yellow")
 
 
 def number_row(change: Change) -> tuple[Cell, ...]:

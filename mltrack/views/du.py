@@ -17,6 +17,9 @@ def du_page(usage: Usage) -> Page:
     """The page; a terminal shows the first MOST shares."""
     page = Page()
     add_totals(page, usage.totals)
+    if usage.workspaces:
+        hint = "see which can go: mltrack gc --workspaces"
+        page.field("workspaces", f"{size(usage.workspaces_bytes)} in {usage.workspaces}, beside the store; {hint}")
     if usage.shares:
         page.blank()
         header: list[Cell] = [(word, "dim") for word in (usage.by, "files", "only here", "shared", "")]

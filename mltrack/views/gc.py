@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mltrack.views.page import Grid, Page
+from mltrack.views.page import Cell, Grid, Page
 from mltrack.views.text import count, short_id, size
 
 if TYPE_CHECKING:
     from mltrack.operations.keeping.gc import GcReport, LetGo
+    from mltrack.operations.keeping.workspaces import Cleaned, Workspace
     from mltrack.sync.collection import Pile, RemoteGc
 
 MOST = 20
+SOME = 3
+"""Changed files of a workspace that are named."""
 
 
 def gc_page(report: GcReport) -> Page:
@@ -101,6 +104,42 @@ def add_piles(page: Page, heading: str, piles: tuple[Pile, ...]) -> None:
             ((pile.why, "dim"), count(pile.files, pile.kind, kinds(pile.kind)), size(pile.size_bytes)) for pile in piles
         ]
         page.grid(Grid(rows, "<>>"))
+
+
+STAYS = {
+    "in use": "somebody works in it",
+    "changed": "changed after its work had ended",
+    "unknown": "it is not known when its work ended",
+}
+
+
+def workspaces_page(found: Cleaned) -> Page:
+    """Which workspaces went, or would go, and why the others stay."""
+    page = Page()
+    would = "" if found.applied else "would be "
+    rows: list[tuple[Cell, ...]] = [
+        (one.path, size(one.size_bytes), (f"{one.by or 'laid out'} of {short_id(one.of)}" if one.of else "", "dim"))
+        for one in found.gone
+    ]
+    if rows:
+        page.heading(f"{would}removed".capitalize())
+        page.grid(Grid(rows, "<><", limit=MOST))
+    if found.kept:
+        page.heading("They stay")
+        page.grid(Grid([stays(one) for one in found.kept], "<><", limit=MOST))
+    page.blank()
+    page.line((f"{size(found.freed_bytes)} {would}freed", "bold"), f", of {count(len(found.gone), 'workspace')}.")
+    if any(one.state != "in use" for one in found.kept):
+        page.line("What changed goes only with --force.")
+    if found.gone and not found.applied:
+        page.line("Nothing was deleted. Delete it with the same command and --apply.")
+    return page
+
+
+def stays(one: Workspace) -> tuple[Cell, ...]:
+    names = ", ".join(one.changed[:SOME]) + (" ..." if len(one.changed) > SOME else "")
+    reason = STAYS.get(one.state, "it could not be removed")
+    return one.path, size(one.size_bytes), f"{reason}: {names}" if names else reason
 
 
 def kinds(kind: str) -> str:

@@ -46,10 +46,21 @@ def run_page(run: Run, now: float | None = None) -> Page:
     if run.verdict:
         page.heading("Verdict")
         page.add(verdict_page(run.verdict).blocks)
+    if run.calibrations:
+        noise(page, run)
     surroundings(page, run)
     data(page, run)
     next_steps(page, run)
     return page
+
+
+def noise(page: Page, run: Run) -> None:
+    """What the last calibration of each kind says."""
+    from mltrack.views.calibration import noise_section
+
+    for calibration in {one.vary: one for one in run.calibrations}.values():
+        page.heading("Noise")
+        noise_section(page, calibration, run)
 
 
 def headline(page: Page, run: Run, now: float) -> None:
@@ -94,6 +105,7 @@ def descriptions(run: Run) -> Iterable[tuple[str, str]]:
     yield "Tags", ", ".join(run.tags)
     if run.parent:
         verb = {"rerun": "a rerun of", "reproduce": "a reproduction of", "resume": "continues"}
+        verb["calibrate"] = "a repetition of"
         yield "Parent", f"{verb.get(run.parent.kind, run.parent.kind)} {run.parent.run}"
 
 

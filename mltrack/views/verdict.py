@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from mltrack.compare.differences import LIBRARIES
-from mltrack.compare.verdict import COULD_NOT_RUN, IDENTICAL, NOTHING_TO_COMPARE, is_success
+from mltrack.compare.grades import IDENTICAL, NOTHING_TO_COMPARE, is_success
+from mltrack.compare.verdict import OUTCOME
 from mltrack.verdicts import ArtifactVerdict, Condition, MetricVerdict, Verdict
 from mltrack.views.page import Cell, Grid, Page
-from mltrack.views.text import count, number, scalar, short_digest, short_id, signed
+from mltrack.views.text import number, short_id, signed
+from mltrack.views.verdict_words import name_of, outermost, reason, told, what_next
 
 MOST = 30
 """A terminal shows at most this many rows of each part."""
-
-OUTCOME = ("status", "exit_code", "signal")
 
 
 def style_of(grade: str) -> str:
@@ -48,38 +47,22 @@ def verdict_page(verdict: Verdict, now: str | None = None) -> Page:
         page.heading("It ended differently")
         page.grid(condition_grid(outcome))
     if artifacts:
-        page.heading("Artifacts that differ", same_aside(len(verdict.artifacts) - len(artifacts)))
+        same = sum(item.grade == IDENTICAL for item in outermost(verdict.artifacts))
+        page.heading("Artifacts that differ", same_aside(same))
         page.grid(Grid([artifact_row(item) for item in artifacts], "<<<", limit=MOST))
     if metrics:
         page.heading("Metrics that differ", same_aside(len(verdict.metrics) - len(metrics)))
         rows = [metric_row(item) for item in metrics]
-        page.grid(Grid(rows, "<>>><", header=heads("", "then", "now", "change", ""), limit=MOST))
+        noise = "noise" if any(item.low is not None for item in metrics) else ""
+        page.grid(Grid(rows, "<>>><<", header=heads("", "then", "now", "change", "", noise), limit=MOST))
     if conditions:
         page.heading("What was not the same around it")
         page.grid(condition_grid(conditions))
+    for text in verdict.remarks:
+        page.line((text, "dim"))
+    for why, what in what_next(verdict, now):
+        page.hint((f"{why}  ", "dim"), (what, "cyan"))
     return page
-
-
-def reason(verdict: Verdict) -> str:
-    """What the grade rests on, as one sentence after it."""
-    if verdict.grade == COULD_NOT_RUN:
-        where = f"it stopped at {verdict.phase}" if verdict.phase else "it stopped"
-        return f"{where}: {verdict.cause}" if verdict.cause else f"{where}."
-    if verdict.cause:
-        parts = [*tally(verdict.artifacts, "artifact", "byte for byte"), *tally(verdict.metrics, "metric", "exact")]
-        return f"{verdict.cause} Compared all the same: {', '.join(parts)}." if parts else verdict.cause
-    if verdict.grade == NOTHING_TO_COMPARE:
-        return "neither run has artifacts or metrics to compare."
-    parts = tally(verdict.artifacts, "artifact", "byte for byte") + tally(verdict.metrics, "metric", "exact")
-    if not parts:
-        return "the command ended differently."
-    return f"{', '.join(parts)}."
-
-
-def tally(items: Sequence[ArtifactVerdict] | Sequence[MetricVerdict], noun: str, same: str) -> list[str]:
-    """`3 artifacts byte for byte`, `1 metric different`."""
-    counts = Counter(item.grade for item in items)
-    return [f"{count(found, noun)} {same if grade == IDENTICAL else grade}" for grade, found in counts.most_common()]
 
 
 def same_aside(same: int) -> str:
@@ -91,7 +74,14 @@ def heads(*titles: str) -> tuple[Cell, ...]:
 
 
 def artifact_row(item: ArtifactVerdict) -> tuple[Cell, ...]:
-    return item.path, (item.grade, style_of(item.grade)), item.reason or ""
+    words = [item.reason or "", measured(item)]
+    return item.path, (item.grade, style_of(item.grade)), "; ".join(word for word in words if word)
+
+
+def measured(item: ArtifactVerdict) -> str:
+    """`relatively at most 3e-6`; the rest of a measure is in the reason."""
+    relative = item.measure.largest_relative if item.measure is not None and item.measure.changed else None
+    return f"relatively at most {number(relative)}" if isinstance(relative, (int, float)) else ""
 
 
 def metric_row(item: MetricVerdict) -> tuple[Cell, ...]:
@@ -102,22 +92,20 @@ def metric_row(item: MetricVerdict) -> tuple[Cell, ...]:
         "missing" if item.now is None else number(item.now),
         change,
         (item.grade, style_of(item.grade)),
+        noise_of(item),
     )
+
+
+def noise_of(item: MetricVerdict) -> str:
+    """`0.2 ± 0.05`: the interval, so that a narrow one is seen to be one."""
+    if item.low is None or item.high is None:
+        return ""
+    return f"{number(item.low / 2 + item.high / 2)} ± {number(item.high / 2 - item.low / 2)}"
 
 
 def condition_grid(conditions: Sequence[Condition]) -> Grid:
     rows = []
     for item in conditions:
         show = str if item.what.startswith(LIBRARIES) and item.then and item.now else told  # texts, if of digits
-        name = item.what.removeprefix("packages.").removeprefix(LIBRARIES)
-        rows.append((name, show(item.then), "→", show(item.now)))
+        rows.append((name_of(item.what), show(item.then), "→", show(item.now)))
     return Grid(rows, "<<<<", limit=MOST)
-
-
-def told(value: object) -> str:
-    """The value of a condition; digests and commits only as far as they help to recognise them."""
-    if value is None:
-        return "none"
-    if isinstance(value, str) and value.startswith("b3:"):
-        return short_digest(value)
-    return scalar(value)

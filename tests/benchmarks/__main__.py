@@ -23,6 +23,10 @@ TABLES = (
     "sampling",
     "observing",
     "placing",
+    "cached",
+    "noise",
+    "lineage",
+    "comparing",
 )
 
 

@@ -102,21 +102,6 @@ def test_a_sweep_shares_what_its_jobs_share_and_lists_the_rest_in_their_order(tm
     assert last(facts) == {f"{job}/loss": job for job in range(11)}
 
 
-def test_what_hydra_says_of_itself_has_the_same_essence_at_another_time_and_place(tmp_path: Path) -> None:
-    first = found(tmp_path / "a", below("outputs/2026-01-02/10-11-12", HYDRA))
-    moved = {name: text.replace("/home/a", "/b").replace("2026-01-02 10:11:12,345", "2027-02-03 00:00:00,000")
-             for name, text in HYDRA.items()}  # fmt: skip
-    second = found(tmp_path / "b", below("outputs/2027-02-03/00-00-00", moved))
-    changed = {**moved, "train.log": moved["train.log"].replace("0.5", "0.6")}
-    third = found(tmp_path / "c", below("outputs/2027-02-03/00-00-00", changed))
-
-    def essences(facts: Found) -> list[str]:
-        return [item.essence for item in facts.files.values() if item.essence is not None]
-
-    assert len(essences(first)) == 2
-    assert essences(first) == essences(second) != essences(third)
-
-
 # -- Lightning
 
 

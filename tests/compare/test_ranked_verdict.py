@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from mltrack.compare.verdict import Rules, judge
+from mltrack.compare.rules import Rules
+from mltrack.compare.verdict import judge
 from mltrack.config import Tolerance
 from mltrack.records import MetricSummary, Run
 

@@ -6,8 +6,14 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from mltrack.compare.verdict import GRADES, Rules, could_not_run, is_success, judge
+from mltrack.compare.changes import same_number
+from mltrack.compare.comparators import Finding
+from mltrack.compare.grades import GRADES, is_success
+from mltrack.compare.outputs import Evidence
+from mltrack.compare.rules import Rules
+from mltrack.compare.verdict import could_not_run, judge
 from mltrack.config import Tolerance
 from mltrack.digest import plain
 from mltrack.noun_json import from_dict, to_dict
@@ -257,3 +263,23 @@ def test_a_reproduction_that_stopped_says_where_and_why() -> None:
     verdict = could_not_run("3kq8f2zxm1n4p7rt", "environment", "No wheel was found.")
     assert (verdict.grade, verdict.phase, verdict.cause) == ("could not run", "environment", "No wheel was found.")
     assert not is_success(verdict.grade)
+
+
+@quick
+@given(runs, runs, st.data())
+def test_no_success_hides_that_anything_is_missing_extra_or_unexplained(a: Run, b: Run, data: st.DataObject) -> None:
+    b = replace(b, artifacts=data.draw(st.sampled_from([a.artifacts, b.artifacts])))
+    paths = st.sampled_from([item.path for item in a.artifacts] or ["none"])
+    grades = st.sampled_from(["equivalent", "different"])
+    findings = {
+        path: Finding(grade, "") for path, grade in data.draw(st.dictionaries(paths, grades, max_size=3)).items()
+    }
+    verdict = judge(a, b, NONE, Evidence(findings=findings))
+    if is_success(verdict.grade):
+        assert len(a.artifacts) == len(b.artifacts)
+        assert a.metrics.keys() == b.metrics.keys()
+        assert all(same_number(one.last, b.metrics[name].last) for name, one in a.metrics.items())
+        now = {item.path: item for item in b.artifacts}
+        for item in a.artifacts:
+            if item.path in now and now[item.path].digest != item.digest:
+                assert findings[item.path].grade == "equivalent"

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from mltrack.compare.verdict import Rules, judge
+from mltrack.compare.rules import Rules
+from mltrack.compare.verdict import judge
 from mltrack.records import (
     Artifact,
     CodeState,

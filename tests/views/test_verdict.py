@@ -4,14 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from mltrack.compare.verdict import GRADES, Rules, could_not_run, judge
+from mltrack.compare.grades import GRADES
+from mltrack.compare.rules import Rules
+from mltrack.compare.verdict import could_not_run, judge
 from mltrack.config import Tolerance
-from mltrack.verdicts import Verdict
+from mltrack.records import Parent, Run
+from mltrack.verdicts import ArtifactVerdict, Calibration, Spread, Verdict
+from mltrack.views.text import parse_time
 from mltrack.views.verdict import verdict_page
+from mltrack.views.verdict_words import few_words, reason
+from mltrack.views.verdicts import verdicts_page
 from tests.compare.samples import artifact, metric, sample_run
 
 DIFFERENT = """\
-✗ different: the command failed with exit 1; the original finished. Compared all the same: 3 artifacts different, 1 artifact byte for byte, 2 metrics different, 1 metric within tolerance, 1 metric exact.  (compared with 3kq8f2zx)
+✗ different: the command failed with exit 1; the original finished. Compared all the same: 1 of 4 artifacts byte for byte, 3 different; 1 of 4 metrics exact; accuracy (points) moved by -1, and 2 more differ.  (compared with 3kq8f2zx)
 
 It ended differently
   status     finished  →  failed
@@ -97,3 +103,58 @@ def test_success_is_green_and_failure_is_not() -> None:
 def test_recorded_text_in_a_verdict_is_cleaned() -> None:
     page = verdict_page(could_not_run("3kq8f2zxm1n4p7rt", "code", "bad \x1b[2J name")).render(80, True)
     assert "bad \\x1b[2J name" in page
+
+
+NOISE = Calibration(
+    "c", "x", "nothing", tuple("abcdefghij"), (7,) * 10, "here", "", 0.95, 0.95,
+    metrics={"val_loss": Spread((0.2, 0.21), 0.2, 0.01, 0.15, 0.25)},
+)  # fmt: skip
+
+
+def moved(now: float, **changes: object) -> tuple[Run, Run]:
+    run = sample_run(metrics={"val_loss": metric(0.2), "accuracy": metric(0.9)})
+    return run, replace(run, id="9dm1c0vw5t2ha7xs", metrics={**run.metrics, "val_loss": metric(now)}, **changes)
+
+
+def test_the_first_sentence_says_what_moved_how_far_and_what_was_not_the_same() -> None:
+    run, now = moved(0.2006)
+    hardware = replace(run.hardware, cores=2)
+    packages = {**run.environment.packages, "numpy": "2.2.0"}
+    now = replace(now, hardware=hardware, environment=replace(run.environment, packages=packages))
+    said = reason(judge(run, now, Rules(), calibration=NOISE))
+    assert said == (
+        "2 artifacts byte for byte; 1 of 2 metrics exact; val_loss moved by +0.3 %, inside the noise of 10 repetitions."
+        " What was not the same: numpy 2.1.0 → 2.2.0, cores 8 → 2."
+    )
+    assert "outside the noise of 10 repetitions" in reason(judge(*moved(0.3), Rules(), calibration=NOISE))
+    page = verdict_page(judge(*moved(0.3), Rules(), calibration=NOISE)).render(None, False)
+    assert "0.2 ± 0.05" in page
+
+
+def test_the_page_says_what_to_do_next() -> None:
+    page = verdict_page(judge(*moved(0.3), Rules()), "9dm1c0vw5t2ha7xs").render(90, False)
+    assert "mltrack diff 3kq8f2zx 9dm1c0vw" in page
+    assert "mltrack calibrate 3kq8f2zx -n 10" in page
+    assert "verdict: {tolerance: {val_loss: {rel: 0.01}}}" in page
+    calibrated = verdict_page(judge(*moved(0.3), Rules(), calibration=NOISE), "9dm1c0vw5t2ha7xs").render(90, False)
+    assert "mltrack calibrate" not in calibrated
+    same = verdict_page(judge(*moved(0.2), Rules()), "9dm1c0vw5t2ha7xs").render(90, False)
+    assert len(same.splitlines()) == 1
+    nothing = verdict_page(Verdict("nothing to compare", "3kq8f2zxm1n4p7rt"), "9dm1c0vw5t2ha7xs").render(90, False)
+    assert "mltrack run --output PATH" in nothing
+
+
+def test_the_files_of_a_directory_count_as_the_directory() -> None:
+    items = tuple(ArtifactVerdict(path, grade) for path, grade in (
+        ("out", "equivalent"), ("out/a.log", "equivalent"), ("out/b.log", "equivalent"), ("m.bin", "identical"),
+    ))  # fmt: skip
+    assert reason(Verdict("equivalent", "x", items)) == "1 of 2 artifacts byte for byte, 1 equivalent."
+    assert few_words(Verdict("equivalent", "x", items)) == "out"
+
+
+def test_a_list_of_verdicts_has_one_line_each() -> None:
+    run, now = moved(0.2006)
+    judged = replace(now, parent=Parent("rerun", run.id), verdict=judge(run, now, Rules()))
+    page = verdicts_page([judged], parse_time("2026-11-21T02:02:03Z")).render(None, False).splitlines()
+    assert page[1].split() == ["9dm1c0vw", "rerun", "3kq8f2zx", "✗", "different", "59", "min", "val_loss", "+0.3", "%"]
+    assert "No verdicts yet" in verdicts_page([run]).render(None, False)

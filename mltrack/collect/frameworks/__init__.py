@@ -13,7 +13,6 @@ from dataclasses import field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mltrack.digest import digest_bytes
 from mltrack.noun_json import is_utf8
 from mltrack.nouns import noun
 from mltrack.records import Recognised, Warning
@@ -65,9 +64,8 @@ class Facts:
     params: Mapping[str, Any] = field(default_factory=dict)
     metrics: tuple[tuple[str, tuple[Point, ...]], ...] = ()
     """(path, points) of each file."""
-    files: Mapping[str, bytes | None] = field(default_factory=dict)
-    """Files that were understood, which no later member reads again -> what each says without the times and places
-    in it; None where all of its bytes count."""
+    files: tuple[str, ...] = ()
+    """Files that were understood, which no later member reads again."""
     warnings: tuple[Warning, ...] = ()
 
 
@@ -120,9 +118,8 @@ def find_facts(left: Left, members: Sequence[str] = FAMILY, known: Collection[st
         elif fresh:
             points += found
             taken |= fresh
-        for path, essence in facts.files.items():
-            files[path] = Recognised(name, None if essence is None else digest_bytes(essence))
-        left = without(left, facts.files)
+        files.update({path: Recognised(name) for path in facts.files})
+        left = without(left, set(facts.files))
     return Found(params, sources, tuple(points), files, tuple(warnings))
 
 

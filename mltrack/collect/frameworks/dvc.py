@@ -48,7 +48,7 @@ def find(left: Left) -> Facts:
     stages = needed(table(locked, "stages"), targets)
     params, _ = merge_param_files([(file, flatten(values)) for file, values in params_of(stages)])
     metrics, broken = metrics_of(left, base, list(metric_files(declared)))
-    return Facts(params, tuple(metrics), dict.fromkeys(path for path, _ in metrics), (*warnings, *broken))
+    return Facts(params, tuple(metrics), tuple(path for path, _ in metrics), (*warnings, *broken))
 
 
 def targets_of(command: Sequence[str]) -> tuple[str, ...] | None:

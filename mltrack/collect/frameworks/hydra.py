@@ -10,8 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mltrack.collect.frameworks import LARGEST_METRICS, Facts, Left, read_small
-from mltrack.digest import canonical_json
+from mltrack.collect.frameworks import Facts, Left, read_small
 from mltrack.formats.documents import flatten, parse
 from mltrack.formats.yaml_nodes import Broken
 from mltrack.records import Warning
@@ -20,10 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NAME = "hydra"
-TELLING = ("mode", "sweeper", "launcher", "overrides")
-"""What of Hydra's own settings may change a result; the rest names times, directories and the machine."""
 
-_TIME = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?")
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
@@ -39,33 +35,15 @@ def find(left: Left) -> Facts:
             configs.append(params_of_job(left, directory))
         except Broken as error:
             warnings.append(Warning("framework-unreadable", f"The Hydra config in {directory}: {error.problem}."))
-    files = {f"{directory}/{name}": None for directory in jobs for name in ("config.yaml", "overrides.yaml")}
-    return Facts(as_one(configs), files={**files, **essences(left, jobs)}, warnings=tuple(warnings))
+    return Facts(as_one(configs), files=tuple(own_files(left, jobs)), warnings=tuple(warnings))
 
 
-def essences(left: Left, jobs: Sequence[str]) -> dict[str, bytes | None]:
-    """What Hydra writes about itself, and the logs of jobs: without the times and directories that stand in them."""
+def own_files(left: Left, jobs: Sequence[str]) -> list[str]:
+    """What Hydra writes about itself, and the logs of jobs."""
     tops = {directory.rpartition("/")[0] for directory in jobs}
     logs = [path for path in left.ending(".log") if path.rpartition("/")[0] in tops]
-    found: dict[str, bytes | None] = {}
-    for path in (*(f"{directory}/hydra.yaml" for directory in jobs), *left.written("multirun.yaml")):
-        about = parsed_or_empty(left, path).get("hydra")
-        kept = {key: value for key, value in about.items() if key in TELLING} if isinstance(about, dict) else {}
-        found[path] = canonical_json(kept)
-    found.update({path: without_times(read_small(left, path, LARGEST_METRICS) or b"") for path in logs})
-    return found
-
-
-def without_times(log: bytes) -> bytes:
-    """The lines of a log without the times that Python's logging puts before them."""
-    return _TIME.sub(b"", log)
-
-
-def parsed_or_empty(left: Left, path: str) -> dict[str, Any]:
-    try:
-        return parsed(left, path)
-    except Broken:
-        return {}
+    configs = [f"{directory}/{name}" for directory in jobs for name in ("config.yaml", "overrides.yaml", "hydra.yaml")]
+    return [*configs, *left.written("multirun.yaml"), *logs]
 
 
 def job_directories(left: Left) -> list[str]:

@@ -34,7 +34,7 @@ def find(left: Left) -> Facts:
             continue
         if isinstance(values, dict):
             params.update({name: value for name, value in flatten(values).items() if not name.startswith("_")})
-    return Facts(params, files=dict.fromkeys((*saved, *hparams)), warnings=tuple(warnings))
+    return Facts(params, files=(*saved, *hparams), warnings=tuple(warnings))
 
 
 def has_header(left: Left, path: str) -> bool:

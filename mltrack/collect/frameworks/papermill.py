@@ -11,7 +11,6 @@ import re
 from typing import Any
 
 from mltrack.collect.frameworks import Facts, Left, read_small
-from mltrack.digest import canonical_json
 from mltrack.formats.documents import flatten
 from mltrack.records import Warning
 
@@ -25,20 +24,20 @@ def find(left: Left) -> Facts:
     """Parameters and failed cells of the notebooks that were executed."""
     params: dict[str, Any] = {}
     warnings: list[Warning] = []
-    files: dict[str, bytes | None] = {}
+    files: list[str] = []
     is_tool = any(_TOOLS.search(word.rpartition("/")[2]) for word in left.command)
     for path in left.ending(".ipynb"):
         notebook = notebook_in(read_small(left, path, LARGEST))
         given = given_params(notebook)
         if given is None and not is_tool:
             continue  # a person edited it while the run went on
-        files[path] = essence(notebook)
+        files.append(path)
         params.update(flatten({**default_params(notebook), **(given or {})}))
         failed = failed_cells(notebook)
         if failed:
             cells = "cell" if len(failed) == 1 else "cells"
             warnings.append(Warning("notebook-errors", f"{path}: {cells} {', '.join(map(str, failed))} failed."))
-    return Facts(params, files=files, warnings=tuple(warnings))
+    return Facts(params, files=tuple(files), warnings=tuple(warnings))
 
 
 def notebook_in(data: bytes | None) -> dict[str, Any]:
@@ -59,15 +58,6 @@ def given_params(notebook: dict[str, Any]) -> dict[str, Any] | None:
     """What papermill was given; None where it did not execute the notebook."""
     about = table(table(notebook, "metadata"), "papermill")
     return table(about, "parameters") if about else None
-
-
-def essence(notebook: dict[str, Any]) -> bytes | None:
-    """The cells and what they put out, without times, ids and the paths of the notebook; None if they are no JSON."""
-    cells = [[cell.get("cell_type"), cell.get("source"), cell.get("outputs")] for cell in cells_of(notebook)]
-    try:
-        return canonical_json(cells)
-    except (ValueError, TypeError, RecursionError):
-        return None
 
 
 def cells_of(notebook: dict[str, Any]) -> list[dict[str, Any]]:

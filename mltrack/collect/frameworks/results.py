@@ -42,7 +42,7 @@ def find(left: Left) -> Facts:
             metrics.append((path, tuple(read_metrics(place))))
         except (MltrackError, OSError) as error:
             warnings.append(Warning("metrics-unreadable", f"{path} could not be read for metrics: {error}"))
-    return Facts(metrics=tuple(metrics), files=dict.fromkeys(path for path, _ in metrics), warnings=tuple(warnings))
+    return Facts(metrics=tuple(metrics), files=tuple(path for path, _ in metrics), warnings=tuple(warnings))
 
 
 def without_parts(paths: list[str]) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mltrack.collect.frameworks import Facts, Left
-from mltrack.digest import canonical_json
 from mltrack.records import Warning
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def find(left: Left) -> Facts:
     from mltrack.formats.events import Events, read_events
 
     logs: dict[str, list[Point]] = {}
-    files: dict[str, bytes | None] = {}
+    files: list[str] = []
     warnings: list[Warning] = []
     for path in sorted(path for name, paths in left.names.items() if _MARK in name for path in paths):
         try:
@@ -33,11 +32,10 @@ def find(left: Left) -> Facts:
             events = Events((), False, str(error))
         if events.problem:
             warnings.append(Warning("metrics-unreadable", f"{path} was read only in part: {events.problem}."))
-        said = [[point.name, point.step, repr(point.value)] for point in events.points]
-        files[path] = canonical_json(said) if events.is_all else None
+        files.append(path)
         logs.setdefault(path.rpartition("/")[0], []).extend(events.points)
     return Facts(
         metrics=tuple((f"{log}/" if log else "", tuple(points)) for log, points in logs.items()),
-        files=files,
+        files=tuple(files),
         warnings=tuple(warnings),
     )

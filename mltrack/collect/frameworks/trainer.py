@@ -26,7 +26,7 @@ def find(left: Left) -> Facts:
     """The history of each output directory, and the results in it that the history lacks."""
     metrics: list[tuple[str, tuple[Point, ...]]] = []
     warnings: list[Warning] = []
-    files: dict[str, bytes | None] = {}
+    files: list[str] = []
     states: dict[str, list[str]] = {}
     for path in left.written(STATE):
         states.setdefault(output_directory(path), []).append(path)
@@ -39,11 +39,11 @@ def find(left: Left) -> Facts:
             else:
                 histories.append((len(history), path, history))
         beside = [f"{directory}/{name}" if directory else name for name in RESULTS]
-        files.update(dict.fromkeys([*paths, *(path for path in beside if path in left.written(*RESULTS))]))
+        files += [*paths, *(path for path in beside if path in left.written(*RESULTS))]
         if histories:
             _, path, history = max(histories)
             metrics.append((path, (*history, *results_of(left, directory, {point.name for point in history}))))
-    return Facts(metrics=tuple(metrics), files=files, warnings=tuple(warnings))
+    return Facts(metrics=tuple(metrics), files=tuple(files), warnings=tuple(warnings))
 
 
 def output_directory(path: str) -> str:

@@ -7,10 +7,11 @@ A comparator is a module with three names:
     compare(a: Content, b: Content, around: Around) -> Finding the recorded file against the new one
 
 The built-in ones stand in `plugins.BUILT_IN["comparators"]`, the more special first; others come by the entry point
-group `mltrack.comparators`. The first that fits decides. A comparator never unpickles, never runs what it reads, never
-touches a disk or the network, and reads large files in blocks. What is not valid in its format it refuses with
-`Unreadable`: then the bytes alone count. The grades here are `identical` (the same bytes), `equivalent` (only what the
-format lets differ) and `different`.
+group `mltrack.comparators`. The first that fits both files and can read them decides (`finding.py`, the entrance). A
+comparator never unpickles, never runs what it reads, never touches a disk or the network, and reads large files in
+blocks. What is not valid in its format it refuses with `Unreadable`: then the next that fits is asked, at last the one
+for any text, and where none can read it the bytes alone count. The grades here are `identical` (the same bytes),
+`equivalent` (only what the format lets differ) and `different`.
 """
 
 from __future__ import annotations
@@ -56,6 +57,9 @@ class Side:
     """Absolute directories that stand for the project there, and the home: as they are known; the longest first."""
     hosts: tuple[str, ...] = ()
     """Names of the machine."""
+    began: float | None = None
+    """Unix seconds, or None where unknown. A time in a file that lies outside of the run is data, and must be equal."""
+    ended: float | None = None
 
 
 @noun
@@ -65,7 +69,9 @@ class Around:
     then: Side = field(default_factory=Side)
     now: Side = field(default_factory=Side)
     depth: int = 0
-    """How many files it is inside of."""
+    """How many files the members of this one are inside of; `compare_contents` counts it."""
+    name: str = ""
+    """The name of the recorded file, as `compare_contents` was given it: `metrics.csv.gz` holds a `metrics.csv`."""
 
 
 @noun

@@ -15,6 +15,7 @@ from mltrack.nouns import noun
 from mltrack.operations.find import find_run
 from mltrack.operations.keeping.objects import directories_of, kind_of, named_objects, objects_of
 from mltrack.operations.keeping.reach import Reach
+from mltrack.operations.keeping.workspaces import workspaces
 from mltrack.operations.running.reconcile import reconcile, unfinished_runs
 from mltrack.store.entries import CHUNK, HEADER_SIZE, EntryKey
 
@@ -64,6 +65,10 @@ class Usage:
     totals: Totals
     shares: tuple[Share, ...]
     """Largest first, by what only they need, then by all that they need."""
+    workspaces: int = 0
+    """Directories of past reproductions and shells; not part of the store. See `mltrack gc --workspaces`."""
+    workspaces_bytes: int = 0
+    """What they take on the disk."""
 
 
 @dataclass
@@ -104,7 +109,8 @@ def du(project: Project, refs: Sequence[str] = (), by: str = "run") -> Usage:
     compressed = sum(length - HEADER_SIZE for length, _ in chunks)
     distinct = sum(raw for _, raw in chunks)
     totals = Totals(logical, distinct, compressed, stored - compressed - garbage, garbage, stored)
-    return Usage(by, totals, tuple(shares))
+    laid_out = workspaces(project)
+    return Usage(by, totals, tuple(shares), len(laid_out), sum(one.size_bytes for one in laid_out))
 
 
 def grouped(runs: Iterable[Run], by: str, chosen: set[str]) -> list[Group]:

@@ -32,8 +32,9 @@ NICENESS = 10
 """Of the thread that hashes beside the command: the training comes first."""
 LONGEST_NAME = 300
 """Of a path in a sentence."""
-HARMLESS = ("ldconfig", "ldconfig.real")
-"""Static programs that read the system's files only, and that half of all programs start."""
+HARMLESS = ("ldconfig", "ldconfig.real", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1")
+"""Static programs that read the system's files only, and that half of all programs start. glibc's loader (`uv` asks it
+for its version) is one too, and loads the library into the program that it is given."""
 ELSEWHERE = frozenset(
     ("docker", "podman", "nerdctl", "ssh", "srun", "sbatch", "kubectl", "systemd-run", "at", "batch", "dask-scheduler")
 )

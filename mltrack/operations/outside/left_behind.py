@@ -29,7 +29,9 @@ def claim(top: Path) -> int:
             top.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(f"{top}{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StorageError(f"{top} cannot be made: {error.strerror}.") from error
+            raise StorageError(
+                f"{top} cannot be made: {error.strerror}.", "Free some space, or make its directory writable."
+            ) from error
         with suppress(OSError):  # a filesystem without locks; then only unfolded runs hold it
             fcntl.flock(handle, fcntl.LOCK_SH)
         if is_still(handle, f"{top}{LOCK}"):

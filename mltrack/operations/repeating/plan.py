@@ -6,8 +6,9 @@ Nothing starts, nothing is laid out; only records, and the lists of partly read 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,15 @@ from mltrack.operations.outside.arrange import Refused, allowed
 from mltrack.operations.outside.places import Outside, Way, facts_of, outside_inputs, told_of
 from mltrack.operations.outside.presence import is_same
 from mltrack.operations.outside.writings import writings_of
+from mltrack.operations.repeating.obtaining import (
+    CODE,
+    PlannedSource,
+    Room,
+    environment_plan,
+    on_remotes,
+    rooms,
+    sources_of,
+)
 from mltrack.operations.repeating.workspace import is_outside, is_unknown
 from mltrack.operations.request import Tell, silent
 from mltrack.records import Run, new_id
@@ -25,6 +35,8 @@ if TYPE_CHECKING:
     from mltrack.project import Project
     from mltrack.records import Input
 
+CODE_LAID_OUT = 4
+"""Files and history take about so many times the size of their packs."""
 THERE, SHOWN, PUT_BACK, LAID_OUT, UNKNOWN, LACKING = "there", "shown", "put back", "laid out", "unknown", "lacking"
 
 
@@ -42,12 +54,18 @@ class PlannedInput:
     why: str | None = None
 
 
+YES, BUT, NO = "yes", "yes, but", "no"
+
+
 @noun
 class Foretold:
     """What a reproduction of `run` would be. Sizes are in bytes."""
 
     run: str
     command: tuple[str, ...]
+    answer: str
+    """Can it be got again here, now? `yes`; `yes, but`: with `conditions`; `no`: something is in `missing` or
+    `obstacles`."""
     fetch_objects: int
     """Objects that are not here and that a remote has; of directories the list counts, not what it lists."""
     fetch_bytes: int
@@ -65,16 +83,44 @@ class Foretold:
     """What would be otherwise than it was: sentences."""
     duration_s: float | None
     """Of the recorded run."""
+    obstacles: tuple[str, ...] = ()
+    """What else stands against it: no room, no GPU where it used one. Sentences."""
+    sources: tuple[PlannedSource, ...] = ()
+    """What is to be had where."""
+    rooms: tuple[Room, ...] = ()
+    """By disk: what it needs, and what is free."""
+    earlier_s: tuple[float, ...] = ()
+    """How long the command took in reproductions that are known here, the oldest first."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Recorded variables that the command would be given."""
+    secrets: tuple[str, ...] = ()
+    """What it read and may hold secrets, is not kept, and must be there: sentences."""
+    network: tuple[str, ...] = ()
+    """What it asked the network for: URLs."""
 
 
-def foretell(ref: str, start: Path, url: str | None, put_back: bool, tell: Tell = silent) -> Foretold:
+@noun
+class Foretelling:
+    """Of which run, seen from where; the rest as `reproduce` has it."""
+
+    ref: str
+    start: Path
+    url: str | None = None
+    into: Path | None = None
+    put_back: bool = False
+
+
+def foretell(asked: Foretelling, tell: Tell = silent) -> Foretold:
     """Look at what a reproduction would do. Raises NotFound, RemoteError, Damaged, CheckFailed."""
     from mltrack.operations.repeating.reproduce import begin
+    from mltrack.sync.patience import Patience
 
-    with place_to_look(start, url) as top:
-        project, run, _ = begin(ref, start, url, top, tell)
+    with place_to_look(asked.start, asked.url) as scratch:
+        project, run, _ = begin(asked.ref, asked.start, asked.url, scratch, tell)
         with project:
-            return of_run(project, run, put_back)
+            project.patience = Patience(tries=1)  # nothing depends on a remote yet
+            top = asked.into or (project.work if scratch is None else asked.start)
+            return of_run(project, run, asked.put_back, (top, project.state if scratch is None else top))
 
 
 @contextmanager
@@ -94,36 +140,85 @@ def place_to_look(start: Path, url: str | None) -> Iterator[Path | None]:
         yield Path(scratch, "clone")
 
 
-def of_run(project: Project, run: Run, put_back: bool) -> Foretold:
-    from mltrack.operations.repeating.repetition import needed
+def of_run(project: Project, run: Run, put_back: bool, places: tuple[Path, Path]) -> Foretold:
+    """What a reproduction would be. `places`: where its workspace would lie, and where what is fetched would."""
+    from mltrack.operations.repeating.repetition import needed, recorded_variables
 
-    root = project.work / new_id() / run.code.prefix
-    way = Way(project.work / "outside", root, put_back, in_container=bool(run.environment.image))
+    top = project.work / new_id() / run.code.prefix
+    way = Way(project.work / "outside", top, put_back, in_container=bool(run.environment.image))
     outside = Outside(project, run, way, silent)
     there = outside.already_there()
-    wanted = project.store.missing(needed(run, there))
-    sizes = on_remotes(project, wanted)
-    lacking = set(wanted) - set(sizes)
+    wanted = needed(run, there)
+    remotes = on_remotes(project, project.store.missing(wanted))
+    lacking = project.store.missing(wanted) - set(remotes.found)
     inputs = tuple(planned(outside, item, there, lacking) for item in run.inputs if item.kind != "url")
-    missing = [f"{one.path}: {one.why}." for one in inputs if one.way == LACKING]
-    of_inputs = {item.digest for item in run.inputs}
-    others = lacking - of_inputs
-    if others:
-        missing.append(f"{len(others)} objects of its code or environment are neither here nor on a remote.")
+    fetch_bytes = sum(size for _, size in remotes.found.values())
+    sources = tuple(sources_of(project, run, wanted, remotes))
+    environment = environment_plan(project, run, is_built(run), remotes)
+    laid_out = CODE_LAID_OUT * sum(one.size_bytes or 0 for one in sources if one.what == CODE)
+    room = rooms(needs_of(run, places, inputs, (laid_out, fetch_bytes, environment.size_bytes)))
+    missing = (*lacking_of(run, inputs, lacking), *environment.missing)
+    obstacles = tuple(obstacles_of(run, room))
+    conditions = (*environment.remarks, *remotes.unasked, *conditions_of(outside, run))
+    secrets = tuple(one.message for one in run.warnings if one.kind == "reads-secret")
     return Foretold(
         run.id,
         run.command,
-        len(sizes),
-        sum(sizes.values()),
+        NO if missing or obstacles else BUT if conditions or secrets else YES,
+        len(remotes.found),
+        fetch_bytes,
         run.environment.kind,
         len(run.environment.packages),
         is_built(run),
         inputs,
         tuple(one.path for one in writings_of(project, run)),
-        tuple(missing),
-        tuple(conditions_of(outside, run)),
+        missing,
+        conditions,
         run.duration_s,
+        obstacles,
+        (*sources, *environment.sources),
+        room,
+        tuple(project.ledger.repetition_times(run.id)),
+        {name: text for name, text in recorded_variables(run).items() if text is not None},
+        secrets,
+        tuple(item.path for item in run.inputs if item.kind == "url"),
     )
+
+
+def lacking_of(run: Run, inputs: Iterable[PlannedInput], lacking: Collection[str]) -> Iterator[str]:
+    """What a reproduction would stop at, in sentences."""
+    yield from (f"{one.path}: {one.why}." for one in inputs if one.way == LACKING)
+    others = set(lacking) - {item.digest for item in run.inputs}
+    if others:
+        many = f"{len(others)} objects of its code or environment are" if len(others) > 1 else "A part of its code is"
+        yield f"{many} neither here nor on a remote."
+
+
+def needs_of(
+    run: Run, places: tuple[Path, Path], inputs: Iterable[PlannedInput], sizes: tuple[int, int, int]
+) -> Iterator[tuple[Path, int]]:
+    """Where it needs how many bytes. `sizes`: of the code, to fetch, and of the environment. What the command wrote
+    last time it writes again."""
+    from mltrack.operations.env.kinds import user_cache
+
+    code, fetched, environment = sizes
+    laid_out = sum(one.size_bytes or 0 for one in inputs if one.way in (SHOWN, PUT_BACK, LAID_OUT))
+    written = sum(item.size_bytes or 0 for item in run.artifacts)
+    yield places[0], code + laid_out + written
+    yield places[1], fetched
+    yield user_cache(os.environ), environment
+
+
+def obstacles_of(run: Run, room: Iterable[Room]) -> Iterator[str]:
+    """What stands against it though everything can be had."""
+    from mltrack.snapshot.hardware import capture_hardware
+
+    for one in room:
+        if one.needed_bytes > one.free_bytes:
+            yield (f"{one.place} has {one.free_bytes:,} bytes free, and about {one.needed_bytes:,} are needed there.")
+    used = [gpu.name for gpu in run.resources.gpus if gpu.peak_percent]
+    if used and not capture_hardware().gpus:
+        yield f"A GPU was at work in it ({', '.join(dict.fromkeys(used))}), and this machine shows none."
 
 
 def is_built(run: Run) -> bool:
@@ -132,20 +227,6 @@ def is_built(run: Run) -> bool:
 
     lock = lock_of(run)
     return lock is not None and (user_cache(os.environ) / "environments" / lock.removeprefix("b3:")[:32]).is_dir()
-
-
-def on_remotes(project: Project, wanted: Collection[str]) -> dict[str, int]:
-    """Those of the objects that a remote has whole -> their size."""
-    from mltrack.sync.fetch import sizes_on_remote
-    from mltrack.sync.packs import Catalogue
-
-    found: dict[str, int] = {}
-    for name in project.config.remotes if wanted else ():
-        remote = project.remote(name)
-        catalogue = Catalogue(remote)
-        catalogue.refresh()
-        found = {**sizes_on_remote(remote, catalogue, set(wanted) - set(found)), **found}
-    return found
 
 
 def planned(outside: Outside, item: Input, there: Collection[str], lacking: Collection[str]) -> PlannedInput:
@@ -177,11 +258,19 @@ def planned(outside: Outside, item: Input, there: Collection[str], lacking: Coll
 def conditions_of(outside: Outside, run: Run) -> Iterator[str]:
     """What of the network, of unknown inputs and of this machine would not be as it was."""
     from mltrack.environments.libraries import of_machine
+    from mltrack.operations.repeating.repetition import lacking_locale, recorded_variables
+    from mltrack.snapshot.habits import time_zone
     from mltrack.snapshot.hardware import capture_hardware
 
     yield from (told_of(item) for item in outside_inputs(run) if item.kind == "url" or is_unknown(item))
     changes = here_differs(run, capture_hardware(), {} if run.environment.image else of_machine())
     if changes:
         yield f"This machine may give other numbers in the last digits: {in_words(changes)}."
+    locale = lacking_locale(run)
+    if locale is not None:
+        yield f"The locale {locale} is not on this machine: programs would do as in C."
+    zone = run.origin.get("time_zone")
+    if zone and "TZ" not in {*recorded_variables(run), *run.environment.variables} and zone != time_zone():
+        yield f"The time zone {zone} is not known on this machine: it would be that of {time_zone()}."
     if outside.why_no_binds is not None:
         yield f"Nothing can be shown to the command alone: {outside.why_no_binds}."

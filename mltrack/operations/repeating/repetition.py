@@ -6,9 +6,9 @@ What `reproduce`, `calibrate` and `shell` have in common. Nothing is judged here
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from mltrack.errors import StorageError
 from mltrack.nouns import noun
 from mltrack.operations.fetch import ensure_here
 from mltrack.operations.keeping.objects import directories_of, named_objects
+from mltrack.operations.keeping.workspaces import hold, is_marked, mark, remove
 from mltrack.operations.outside.listed import Listed, listed
 from mltrack.operations.outside.places import Outside, Way
 from mltrack.operations.repeating.workspace import copied_place, lay_out, remove_recorded_artifacts
@@ -26,6 +27,7 @@ from mltrack.operations.running.record import INSIDE, record
 from mltrack.project import Project
 from mltrack.records import Parent, Run, new_id
 from mltrack.redact import PLACEHOLDER
+from mltrack.snapshot.habits import has_locale, has_zone, locale_of, time_zone
 
 if TYPE_CHECKING:
     from mltrack.environments import Rebuilt
@@ -44,8 +46,8 @@ class Asked:
     """Data outside the project may be written at its own place, where nothing is."""
     kind: str = "reproduce"
     """What the new run is to the one that it repeats: the kind of its parent."""
-    seed: int | None = None
-    """Instead of the recorded one."""
+    clean: bool = False
+    """Remove the workspace at the end if the verdict holds."""
 
 
 PLAIN = Asked()
@@ -54,8 +56,9 @@ PLAIN = Asked()
 class Repetition:
     """A past run in a directory of its own, where its command can be run again, once or many times.
 
-    The steps in their order: `restore`, `build`, then `run` as often as wanted, with `clear` in between; `drop` at the
-    end, whatever happened. `phase` says how far it has come.
+    The steps in their order: `restore`, `build`, then `run`, or what is made of `plan`; `drop` at the end, whatever
+    happened. `phase` says how far it has come. To run it again, the directory is put back first (`pristine.py`), and
+    the plan is made only once: it lays things out.
     """
 
     def __init__(self, project: Project, then: Run, top: Path, asked: Asked = PLAIN) -> None:
@@ -70,6 +73,8 @@ class Repetition:
         self.root = Path(top, then.code.prefix)
         """The project's root in the directory."""
         self.rebuilt: Rebuilt | None = None
+        self.held: int | None = None
+        """While it is open, nobody takes the directory for one that nobody needs."""
 
     def way(self) -> Way:
         """What may be done for the data outside the project. What the command needs stays to be seen."""
@@ -83,6 +88,7 @@ class Repetition:
     def restore(self) -> None:
         """Code and data; raises DataMissing, Damaged, StorageError, UsageError where the directory is not empty."""
         project, then = self.project, self.then
+        self.held = hold(project, self.top)
         self.tell(f"fetching code, data and environment of {then.id}")
         there = self.outside.already_there()
         ensure_here(project, needed(then, there), self.tell, directories_of(then))
@@ -116,13 +122,19 @@ class Repetition:
         return record(self.project, self.plan(), self.tell)
 
     def drop(self) -> None:
-        """Take away what was laid out for the command alone, outside of the directory."""
+        """Take away what was laid out for the command alone, outside of the directory; that is left to its reader."""
         self.outside.drop()
+        if self.held is not None:
+            if self.top.is_dir() and not is_marked(self.top):
+                with suppress(StorageError):  # then it stays until somebody says otherwise
+                    mark(self.top, self.then.id, self.asked.kind)
+            os.close(self.held)
+            self.held = None
 
     def remove_half(self) -> None:
         """A directory of ours that could not even be restored goes."""
         if self.phase in ("fetching", "restoring") and self.top.parent == self.project.work:
-            shutil.rmtree(self.top, ignore_errors=True)
+            remove(self.top)
 
 
 def tell_of_here(then: Run, tell: Tell) -> None:
@@ -135,6 +147,13 @@ def tell_of_here(then: Run, tell: Tell) -> None:
     changes = here_differs(then, capture_hardware(), libraries)
     if changes:
         tell(f"this machine may give other numbers in the last digits: {in_words(changes)}")
+
+
+def lacking_locale(then: Run) -> str | None:
+    """The recorded locale, if this is another machine and does not have it: programs then do as in C."""
+    name = locale_of(then.environment.variables)
+    is_here = then.host == os.uname().nodename or then.environment.image is not None
+    return None if is_here or has_locale(name) is not False else name
 
 
 def needed(run: Run, there: Iterable[str] = ()) -> list[str]:
@@ -189,7 +208,7 @@ def plan_for(then: Run, root: Path, rebuilt: Rebuilt, asked: Asked) -> Plan:
         cwd=root,
         name=then.name,
         experiment=then.experiment,
-        seed=then.seed if asked.seed is None else asked.seed,
+        seed=then.seed,
         environment_kind=then.environment.kind,
         environment_options={**then.environment.options, **rebuilt.options},
         output_to_stderr=asked.output_to_stderr,
@@ -208,10 +227,16 @@ def plan_for(then: Run, root: Path, rebuilt: Rebuilt, asked: Asked) -> Plan:
 
 
 def recorded_variables(then: Run) -> dict[str, str | None]:
-    """Variables that move numbers, as they were: threads, determinism, hash seed. The rest is of the old machine."""
+    """Variables that move numbers, as they were: threads, determinism, hash seed; and locale and time zone, of which
+    those go that were not set. The rest is of the old machine."""
     recorded = {name: text for name, text in then.environment.variables.items() if PLACEHOLDER not in text}
     numbers = {name: text for name, text in moving_numbers(recorded).items() if not name.startswith(CHOICE)}
-    local = {name: text for name, text in recorded.items() if name.startswith(LOCAL)}
+    local: dict[str, str | None] = {name: text for name, text in recorded.items() if name.startswith(LOCAL)}
+    if then.environment.digest is not None:  # else nobody looked
+        local = {**dict.fromkeys(name for name in os.environ if name.startswith(LOCAL)), **local}
+    zone = then.origin.get("time_zone")
+    if isinstance(zone, str) and "TZ" not in recorded and zone != time_zone() and has_zone(zone):
+        local["TZ"] = zone
     return {**numbers, **local, "PYTHONPATH": relative_only(recorded.get("PYTHONPATH", ""))}
 
 

@@ -11,14 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mltrack.compare.verdict import Rules, could_not_run, judge
+from mltrack.compare.grades import is_success
+from mltrack.compare.verdict import could_not_run
 from mltrack.errors import CheckFailed, MltrackError, NotSealed
-from mltrack.noun_json import to_dict
 from mltrack.nouns import noun
 from mltrack.operations.find import find_run
+from mltrack.operations.keeping.workspaces import is_held, is_ours, remove
 from mltrack.operations.outside.left_behind import sweep
 from mltrack.operations.outside.listed import read_conditions
-from mltrack.operations.repeating.repetition import PLAIN, Asked, Repetition
+from mltrack.operations.repeating.judging import judged_run, keep_verdict
+from mltrack.operations.repeating.repetition import PLAIN, Asked, Repetition, lacking_locale
 from mltrack.operations.repeating.workspace import check_empty
 from mltrack.operations.request import Tell
 from mltrack.project import Project
@@ -43,6 +45,8 @@ class Reproduction:
     """None when the command could not be started."""
     verdict: Verdict
     directory: Path
+    is_gone: bool = False
+    """The directory was removed, as was asked for where the verdict holds."""
 
 
 def reproduce(
@@ -77,7 +81,16 @@ def again(project: Project, then: Run, top: Path, asked: Asked = PLAIN) -> Repro
         repetition.drop()
         raise
     repetition.drop()
-    return judged(repetition, now, rebuilt)
+    return cleaned(repetition, judged(repetition, now, rebuilt))
+
+
+def cleaned(repetition: Repetition, done: Reproduction) -> Reproduction:
+    """Without its workspace, if that was asked for, is ours, and the verdict holds."""
+    project, top = repetition.project, repetition.top
+    if not (repetition.asked.clean and is_success(done.verdict.grade) and is_ours(project, top)) or is_held(top):
+        return done
+    remove(top)
+    return replace(done, is_gone=True)
 
 
 def failed(repetition: Repetition, error: MltrackError) -> Reproduction:
@@ -88,15 +101,15 @@ def failed(repetition: Repetition, error: MltrackError) -> Reproduction:
 def judged(repetition: Repetition, now: Run, rebuilt: Rebuilt) -> Reproduction:
     """The verdict, kept as an event of the new run."""
     project, then, outside = repetition.project, repetition.then, repetition.outside
-    verdict = judge(then, now, rules_for(project, then))
     told = [Condition(warning.kind, None, warning.message) for warning in rebuilt.warnings]
     met = outside.conditions_met(now)
-    names = (*repetition.listed.conditions, *read_conditions(now))
-    verdict = replace(verdict, conditions=(*names, *verdict.conditions, *outside.conditions, *met, *told))
+    names = [*repetition.listed.conditions, *read_conditions(now)]
+    locale = lacking_locale(then)
+    names += [] if locale is None else [Condition("locale", locale, "not on this machine, so that of C")]
+    verdict = judged_run(project, then, now, (*names, *outside.conditions, *met, *told))
     if verdict.cause and now.exit_code != 0:
         verdict = replace(verdict, cause=f"{verdict.cause}{last_words(project, now)}")
-    project.ledger.add_event("verdict", now.id, to_dict(verdict))
-    return Reproduction(then, replace(now, verdict=verdict), verdict, repetition.top)
+    return Reproduction(then, keep_verdict(project, now, verdict), verdict, repetition.top)
 
 
 def last_words(project: Project, run: Run) -> str:
@@ -120,14 +133,19 @@ def cause_of(error: MltrackError) -> str:
 
 def begin(ref: str, start: Path, url: str | None, into: Path | None, tell: Tell) -> tuple[Project, Run, Path]:
     """The project that records, the run to reproduce, and the directory to work in."""
+    project, run, top = located(ref, start, url, into, tell)
+    return project, check_whole(run), top
+
+
+def located(ref: str, start: Path, url: str | None, into: Path | None, tell: Tell) -> tuple[Project, Run, Path]:
+    """The same for any run, whether it can be reproduced or not."""
     project = Project.find(start)
     if project is not None:
         if url is not None:
             from mltrack.operations.share import pull_from
 
             pull_from(project, url, tell)
-        run = find_run(project, ref)
-        return project, check_whole(run), into or project.work / new_id()
+        return project, find_run(project, ref), into or project.work / new_id()
     from mltrack.errors import NotFound
     from mltrack.operations.share import clone_records
 
@@ -136,7 +154,7 @@ def begin(ref: str, start: Path, url: str | None, into: Path | None, tell: Tell)
     top = into or start / f"reproduced-{ref.lstrip('@~') or 'run'}"
     check_empty(top)
     project = clone_records(url, top, tell)
-    return project, check_whole(find_run(project, ref)), top
+    return project, find_run(project, ref), top
 
 
 def check_whole(run: Run) -> Run:
@@ -146,12 +164,6 @@ def check_whole(run: Run) -> Run:
     if any(PLACEHOLDER in word for word in run.command):
         raise CheckFailed(
             f"The command of {run.id} held a secret, which was not recorded.",
-            f"Check it out and run it yourself: mltrack checkout {run.id}",
+            f"Open a shell in it, and type the command again: mltrack shell {run.id}",
         )
     return run
-
-
-def rules_for(project: Project, then: Run) -> Rules:
-    """What the project's settings say of a verdict."""
-    config = project.config
-    return Rules(config.tolerance, config.ignore, tuple(then.declared.get("metrics", ())))

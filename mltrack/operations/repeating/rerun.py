@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mltrack.errors import UsageError
+from mltrack.errors import MltrackError, UsageError
 from mltrack.operations.find import find_run
 from mltrack.operations.request import RunRequest, Tell, silent
 from mltrack.operations.run import STDOUT, run
@@ -62,7 +62,22 @@ def rerun(project: Project, ref: str, options: RunRequest, tell: Tell = silent) 
     before, now = earlier.environment.image, done.environment.image
     if before is not None and now is not None and before.id != now.id:
         tell(f"the image {now.reference} is not the one that {earlier.id} ran in")
-    return done
+    return with_verdict(project, earlier, done, tell)
+
+
+def with_verdict(project: Project, earlier: Run, done: Run, tell: Tell) -> Run:
+    """A rerun with its verdict, kept as an event. One that another run took the place of has its own already; where
+    none can be had, the run itself is no worse for it."""
+    is_other = done.parent != Parent("rerun", earlier.id) or done.verdict is not None
+    if is_other or "running" in (earlier.status, done.status):
+        return done
+    from mltrack.operations.repeating.judging import judged_run, keep_verdict
+
+    try:
+        return keep_verdict(project, done, judged_run(project, earlier, done))
+    except (MltrackError, OSError) as error:
+        tell(f"no verdict: {error}")
+        return done
 
 
 def options_again(project: Project, earlier: Run) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from mltrack.snapshot.code import keep_code
 from mltrack.snapshot.inputs import check_inputs, keep_inputs
 
 if TYPE_CHECKING:
+    from mltrack.environments import Request
     from mltrack.git.capture import Captured
     from mltrack.operations.observing.watcher import Ended, Watcher
 
@@ -96,27 +97,17 @@ class Beside:
             self.found = inputs_of(self.observed, self.inputs)
 
     def see_environment(self) -> None:
-        from mltrack.environments import Request, choose
+        from mltrack.environments import choose
 
         recording = self.recording
-        project, plan, variables = recording.project, recording.plan, without_watching(recording.variables)
-        options = options_of(project, plan.request)
-        request = Request(
-            plan.argv,
-            plan.working_directory,
-            variables,
-            user_cache(variables),
-            plan.place.installed_from or plan.place.root,
-            options,
-            recording.started.facts if recording.started else {},
-            may_ask=options.get("lock", True),
-            known=known_lock(recording),
-            tell=project.progress.tell,
-        )
+        project, plan = recording.project, recording.plan
+        request = environment_request(recording)
         found = choose(request, kind_of(project, plan.request)).capture(request)
         project.progress.tell("")
         self.is_settled = found.settled
-        seen = request.facts.get("variables") or without_inside(variables)  # a container has others than we have
+        seen = request.facts.get("variables") or without_inside(
+            request.variables
+        )  # a container has others than we have
         recorded = recording.redactor.variables(seen)
         kept = keep_found(project, found)
         self.environment = replace(kept, variables=recorded, options=shown_options(kept.options, recording.redactor))
@@ -169,6 +160,26 @@ class Beside:
         }
 
 
+def environment_request(recording: Recording) -> Request:
+    """What the environment's kind is asked, for a command that is about to start or is running."""
+    from mltrack.environments import Request
+
+    project, plan, variables = recording.project, recording.plan, without_watching(recording.variables)
+    options = options_of(project, plan.request)
+    return Request(
+        plan.argv,
+        plan.working_directory,
+        variables,
+        user_cache(variables),
+        plan.place.installed_from or plan.place.root,
+        options,
+        recording.started.facts if recording.started else {},
+        may_ask=options.get("lock", True),
+        known=known_lock(recording),
+        tell=project.progress.tell,
+    )
+
+
 def known_lock(recording: Recording) -> bytes | None:
     """The lock of the run that is reproduced, if it is here."""
     then = recording.plan.repeats
@@ -178,8 +189,12 @@ def known_lock(recording: Recording) -> bytes | None:
 
 
 def without_inside(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables with PYTHONPATH as the user has it: what a run puts in front of it are paths of this machine."""
-    path = os.environ.get("PYTHONPATH")
+    """The variables with PYTHONPATH as the user has it: what a run puts in front of it are paths of this machine. A
+    repetition does not see the user's of today, but has what is relative of the recorded one."""
+    rest = variables.get("PYTHONPATH", "").partition(os.pathsep)[2]
+    path = os.environ.get("PYTHONPATH", "")
+    if not path or not rest.endswith(path):
+        path = os.pathsep.join(part for part in rest.split(os.pathsep) if part and not os.path.isabs(part))
     users = {name: value for name, value in without_watching(variables).items() if name != "PYTHONPATH"}
     return {**users, "PYTHONPATH": path} if path else users
 

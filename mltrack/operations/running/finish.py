@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mltrack.errors import MltrackError
 from mltrack.operations.observing.lingering import still_running
 from mltrack.operations.request import Recording
-from mltrack.operations.running.beside import Beside, git_dirs, without_inside
+from mltrack.operations.running.basis import basis_of
+from mltrack.operations.running.beside import Beside, git_dirs
 from mltrack.operations.running.collect import Collected, collect
 from mltrack.operations.running.foresight import with_preflight
 from mltrack.operations.running.outputs import remember
@@ -21,7 +22,7 @@ from mltrack.operations.running.told import with_told
 from mltrack.operations.series import keep_points
 from mltrack.records import Resources, Run, Warning
 from mltrack.snapshot.code import drop_refs
-from mltrack.snapshot.fingerprint import Basis, fingerprint
+from mltrack.snapshot.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from mltrack.executors import Outcome
@@ -58,14 +59,6 @@ def finish(recording: Recording, beside: Beside, outcome: Outcome) -> Run:
     if created and not recording.plan.place.is_copy:
         remember(project, created)
     return sealed
-
-
-def basis_of(recording: Recording, run: Run) -> Basis:
-    stdin = next((item.digest for item in run.inputs if item.role == "stdin"), None)
-    variables = without_inside(recording.variables)
-    return Basis(
-        recording.plan.command, run.cwd, stdin, run.code, run.environment, run.inputs, run.params, run.seed, variables
-    )
 
 
 def assemble(recording: Recording, beside: Beside, collected: Collected) -> Run:

@@ -26,6 +26,7 @@ from mltrack.operations.running.foresight import foreseen, tell_foreseen
 from mltrack.operations.running.params import params_of, with_unnamed
 from mltrack.records import SCHEMA, Run, Warning, new_id
 from mltrack.redact import Redactor
+from mltrack.snapshot.habits import habits
 from mltrack.snapshot.inputs import FoundInput, find_inputs
 from mltrack.version import VERSION
 
@@ -52,6 +53,12 @@ def record(project: Project, plan: Plan, tell: Tell) -> Run:
     """
     from mltrack.live.rundir import RunDir
 
+    if plan.request.reuse is not None:
+        from mltrack.operations.running.cached import reuse
+
+        past = reuse(project, plan, tell)
+        if past is not None:
+            return past
     rundir = RunDir.create(project.runs, new_id())
     try:
         recording = prepare(project, plan, rundir, tell)
@@ -222,15 +229,16 @@ def open_record(
             "stdout": plan.declared.stdout,
             "directories": output_directories(plan),
         },
-        origin={"mltrack": VERSION, **places_of(plan)},
+        origin={"mltrack": VERSION, **places_of(plan), **habits()},
     )
 
 
 def places_of(plan: Plan) -> dict[str, Any]:
     """The home and the project's root that absolute paths of the record are to be read by; a repetition keeps those of
-    the run that it repeats, for it names files as that did."""
+    the run that it repeats, for it names files as that did, and says where it was laid out."""
     if plan.repeats is not None:
-        return {name: plan.repeats.origin[name] for name in ("home", "root") if name in plan.repeats.origin}
+        kept = {name: plan.repeats.origin[name] for name in ("home", "root") if name in plan.repeats.origin}
+        return {**kept, "workspace": str(plan.place.root)}
     return {"home": os.path.expanduser("~"), "root": str(plan.place.installed_from or plan.place.root)}
 
 

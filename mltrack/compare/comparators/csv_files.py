@@ -1,0 +1,185 @@
+"""Tables of text: CSV, TSV and their kin, row by row and cell by cell; streamed.
+
+Cells are compared as text, then as numbers. `007` is no number, and of two spellings only equal values are equal: a
+number with more digits than a double holds is compared digit by digit.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding, Unreadable
+from mltrack.compare.comparators.measuring import Tally, distance, relative
+from mltrack.compare.comparators.trees import changes
+from mltrack.compare.comparators.volatile import Volatile
+from mltrack.patterns import lazy
+
+if TYPE_CHECKING:
+    from mltrack.compare.comparators import Around, Content
+
+WHAT = "quotes, line ends, how numbers are spelled, and in cells what any text lets differ"
+
+_SUFFIXES = {".csv": ",;\t|", ".tsv": "\t", ".tab": "\t", ".psv": "|"}
+_SNIFFED = 64 << 10
+_NUMBER = lazy(
+    r"[ \t]*[-+]?(?:(?:0|[1-9][0-9]*|(?=\.[0-9]))(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,3})?|(?i:nan|inf|infinity))[ \t]*"
+)
+_MANY_DIGITS = 15
+"""Two different numbers of so many digits may be one double."""
+
+Row = Sequence[str]
+
+
+def fits(name: str, head: bytes) -> bool:
+    return suffix_of(name) in _SUFFIXES and b"\0" not in head
+
+
+def suffix_of(name: str) -> str:
+    return name[name.rfind(".") :].lower() if "." in name else ""
+
+
+def compare(a: Content, b: Content, around: Around) -> Finding:
+    """Raises Unreadable for what is no UTF-8 text, or whose quotes do not end."""
+    asked = _SUFFIXES.get(suffix_of(around.name), _SUFFIXES[".csv"])
+    marks = separator(a, asked), separator(b, asked)
+    if marks[0] != marks[1]:
+        return Finding(DIFFERENT, f"its values were separated by {marks[0]!r}, are by {marks[1]!r}")
+    walk = Walk(around)
+    for one, other in zip_longest(rows(a, marks[0]), rows(b, marks[0])):
+        walk.step(one, other)
+    return walk.finding()
+
+
+def separator(content: Content, asked: str) -> str:
+    """What its values are separated by: of those asked for, the one that gives all first rows the most columns."""
+    with content.open() as file:
+        text = file.read(_SNIFFED).decode("utf-8", errors="replace")
+    if len(text) > 1 and content.size > _SNIFFED:
+        text = text[: text.rfind("\n") + 1]
+    widths = {mark: width(text, mark) for mark in asked}
+    return max(asked, key=lambda mark: widths[mark])
+
+
+def width(text: str, mark: str) -> int:
+    """How many columns all rows have with this separator; 0 if they do not agree."""
+    try:
+        found = [len(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark) if row]
+    except csv.Error:
+        return 0
+    # The last row may be cut off within a quoted cell.
+    return found[0] if len(set(found[:-1] or found)) == 1 else 0
+
+
+def rows(content: Content, mark: str) -> Iterator[Row]:
+    """The rows; an empty line is one without values. Raises Unreadable."""
+    with content.open() as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        try:
+            yield from csv.reader(text, delimiter=mark, strict=True)
+        except UnicodeDecodeError as error:
+            raise Unreadable("it is no table: not UTF-8 text") from error
+        except csv.Error as error:
+            raise Unreadable(f"it is no table: {error}") from error
+
+
+class Walk:
+    """Two tables, as far as they have been read."""
+
+    def __init__(self, around: Around) -> None:
+        self.volatile = Volatile(around, lines=False)
+        self.tally = Tally()
+        self.header: Row = ()
+        self.counts = [0, 0]
+        self.sums = [0, 0]
+        """Of all rows that differ, whatever their order."""
+        self.shape: str | None = None
+        """How the tables differ, if not in cells."""
+
+    def step(self, one: Row | None, other: Row | None) -> None:
+        for side, row in enumerate((one, other)):
+            self.counts[side] += row is not None
+        if max(self.counts) == 1:
+            self._begin(one or (), other or ())
+        if one == other:
+            self.tally.equal(len(one or ()))
+            return
+        for side, row in enumerate((one, other)):
+            self.sums[side] += hash(tuple(row)) if row is not None else 0
+        if one is None or other is None or self.shape is not None:
+            return
+        if len(one) != len(other):
+            self.shape = f"row {self._row()} had {len(one):,} values, has {len(other):,}"
+            return
+        for column, (x, y) in enumerate(zip(one, other)):
+            if x == y:
+                self.tally.equal()
+            else:
+                self._cell(x, y, column)
+
+    def _begin(self, one: Row, other: Row) -> None:
+        """The first rows: the header, if there is no number in it."""
+        is_header = bool(one) and not any(_NUMBER.fullmatch(cell) for cell in one)
+        self.header = tuple(one) if is_header else ()
+        if len(one) != len(other):
+            self.shape = f"columns: {len(one):,} then, {len(other):,} now"
+        elif is_header and [cell.strip() for cell in one] != [cell.strip() for cell in other]:
+            x, y = next(pair for pair in zip(one, other) if pair[0].strip() != pair[1].strip())
+            self.shape = f"a column was called {x!r}, is {y!r}"
+
+    def _cell(self, a: str, b: str, column: int) -> None:
+        """Two cells that are not the same text."""
+        if _NUMBER.fullmatch(a) and _NUMBER.fullmatch(b):
+            far = apart(a, b)
+            if far is None or self._are_times(column, a, b):
+                self.tally.equal()
+            else:
+                self.tally.apart(*far, lambda: self._where(column), (a, b))
+        elif self.volatile.alike(a, b):
+            self.tally.equal()
+        else:
+            self.tally.others(a, b, lambda: self._where(column))
+
+    def _are_times(self, column: int, a: str, b: str) -> bool:
+        return bool(self.header) and self.volatile.are_labelled(self.header[column], a.strip(), b.strip())
+
+    def _row(self) -> str:
+        """The number of the current row of data, from 1."""
+        return f"{self.counts[0] - bool(self.header):,}"
+
+    def _where(self, column: int) -> str:
+        name = self.header[column] if self.header and column < len(self.header) else f"{column + 1}"
+        return f"row {self._row()}, column {name}"
+
+    def finding(self) -> Finding:
+        then, now = (count - bool(self.header) for count in self.counts)
+        if then != now:
+            return Finding(DIFFERENT, f"rows: {then:,} then, {now:,} now")
+        if self.shape is not None:
+            return Finding(DIFFERENT, self.shape)
+        if self.tally.changed:
+            if self.sums[0] == self.sums[1]:
+                return Finding(DIFFERENT, "the same rows in another order")
+            return Finding(DIFFERENT, changes(self.tally, "cell"), self.tally.measure())
+        if self.volatile.kinds:
+            return Finding(EQUIVALENT, self.volatile.told())
+        return Finding(EQUIVALENT, "only quotes, line ends or how numbers are spelled differ, no value")
+
+
+def apart(a: str, b: str) -> tuple[float | str, float | str] | None:
+    """The absolute and the relative distance of two numbers as they are spelled; None if they are equal."""
+    x, y = float(a), float(b)
+    if x != y:
+        return None if x != x and y != y else (distance(x, y), relative(x, y))
+    if len(a) <= _MANY_DIGITS and len(b) <= _MANY_DIGITS and x and not math.isinf(x):
+        return None
+    from decimal import Decimal
+
+    first, second = Decimal(a.strip()), Decimal(b.strip())
+    if first == second:
+        return None
+    by = abs(second - first)
+    return distance(0.0, float(by)), distance(0.0, float(by / abs(first))) if first else "Infinity"

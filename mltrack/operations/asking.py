@@ -1,0 +1,83 @@
+"""What a person asks for, in the query language and by its short forms, as a query for the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mltrack.errors import UsageError
+
+if TYPE_CHECKING:
+    from mltrack.ledger.language.tree import Node
+    from mltrack.ledger.queries import RunQuery
+    from mltrack.operations.request import Tell
+    from mltrack.project import Project
+    from mltrack.records import Run
+
+
+def condition_of(words: Sequence[str], since: str | None = None, branch: str | None = None) -> Node | None:
+    """The words of a query, and what else must hold; None where nothing is asked. Raises UsageError."""
+    if not words and since is None and branch is None:
+        return None
+    from mltrack.ledger.language.parser import join_words, parse
+    from mltrack.ledger.language.tree import Compare, Every, Literal
+
+    parts: list[Node] = [parse(join_words(words))]
+    if since is not None:
+        parts.append(begun_since(since))
+    if branch is not None:
+        parts.append(Compare(known_field("branch"), "=", (Literal(branch),)))
+    parts = [part for part in parts if part != Every()]
+    return parts[0] if len(parts) == 1 else Every(tuple(parts))
+
+
+def begun_since(text: str) -> Node:
+    """`2d` is two days ago, `2026-11-01` that day's beginning. Raises UsageError."""
+    from datetime import datetime, timezone
+
+    from mltrack.ledger.language.literals import read_time
+    from mltrack.ledger.language.tree import Compare, Literal
+
+    now = datetime.now(timezone.utc)
+    span = read_time(text, now) or read_time(f"-{text}", now)
+    if span is None:
+        raise UsageError(f"--since: {text[:80]!r} is no time.", "Write 2d, 3h, today, yesterday or 2026-11-01.")
+    return Compare(known_field("created"), ">=", (Literal(text, span=span),))
+
+
+def known_field(name: str) -> Any:
+    from mltrack.ledger.language.fields import find_field
+
+    found = find_field(name)
+    assert found is not None, name
+    return found
+
+
+def tell_unknown(project: Project, query: RunQuery, tell: Tell) -> None:
+    """Say which names in a query no run has, so that an empty list does not look like an answer."""
+    if query.where is None and query.sort in ("", "created_at", "-created_at"):
+        return
+    from mltrack.operations.find import alive
+
+    live = alive(project)
+    names = [("metric", name) for run in live for name in run.metrics]
+    names += [("param", name) for run in live for name in run.params]
+    for sentence in project.ledger.unknown_names(query, names):
+        tell(sentence)
+
+
+def runs(
+    query: str = "", *, sort: str = "-created_at", limit: int | None = None, directory: str | Path = "."
+) -> list[Run]:
+    """The runs of the project around `directory` that fit a query of `docs/reference/query.md`, newest first.
+
+    `sort` is a field, after `-` largest first. Raises UsageError for a query that is none, NotFound without a project.
+    """
+    from mltrack.ledger.queries import RunQuery
+    from mltrack.operations.find import list_runs
+    from mltrack.project import Project
+
+    asked = RunQuery(limit, sort, where=condition_of([query]), without_packages=False)
+    with Project.get(Path(directory)) as project:
+        return list_runs(project, asked)

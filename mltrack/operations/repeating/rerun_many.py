@@ -1,0 +1,75 @@
+"""Many past runs again, one after another: which ones, and how each went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mltrack.errors import MltrackError, NotFound, StorageError, UsageError
+from mltrack.nouns import noun
+from mltrack.operations.find import find_run, list_runs
+from mltrack.operations.repeating.rerun import rerun
+from mltrack.records import Run
+
+if TYPE_CHECKING:
+    from mltrack.ledger.queries import RunQuery
+    from mltrack.operations.request import RunRequest, Tell
+    from mltrack.project import Project
+
+
+@noun
+class Chosen:
+    """What is to be run again, the oldest first, and what cannot be yet."""
+
+    runs: tuple[Run, ...]
+    running: tuple[Run, ...] = ()
+    """Left out: they have not ended."""
+
+
+@noun
+class Again:
+    """How one of them went."""
+
+    then: Run
+    now: Run | None = None
+    """None where the command was not started."""
+    error: str | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Did the command end with 0?"""
+        return self.now is not None and self.now.status == "finished"
+
+
+def choose(project: Project, refs: Sequence[str], query: RunQuery | None = None) -> Chosen:
+    """The runs of these names, or those that fit a query, each once.
+
+    Raises NotFound where there is none, Ambiguous, UsageError.
+    """
+    found = [find_run(project, ref) for ref in refs] if query is None else list_runs(project, query)
+    runs = sorted({run.id: run for run in found}.values(), key=lambda run: (run.created_at, run.id))
+    ended = tuple(run for run in runs if run.status != "running")
+    if not ended:
+        what = "No run fits that has ended." if runs else "No run fits."
+        raise NotFound(what, "See which there are: mltrack ls QUERY")
+    return Chosen(ended, tuple(run for run in runs if run.status == "running"))
+
+
+def rerun_many(
+    project: Project, runs: Sequence[Run], options: RunRequest, begun: Callable[[int, Run], None], tell: Tell
+) -> Iterator[Again]:
+    """Run each again; what one came to is given when it has ended. `begun` is told the number of each, from 0.
+
+    One that cannot be started stops no other. Raises UsageError for options that only one run can have, StorageError
+    when nothing more can be recorded.
+    """
+    if options.name is not None:
+        raise UsageError("--name is for one run.", "Leave it away: each takes the name of the one that it repeats.")
+    for number, run in enumerate(runs):
+        begun(number, run)
+        try:
+            yield Again(run, rerun(project, run.id, options, tell))
+        except StorageError:
+            raise
+        except MltrackError as error:
+            yield Again(run, error=error.message)
