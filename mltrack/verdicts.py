@@ -61,7 +61,7 @@ class Condition:
 
 @noun
 class Verdict:
-    """Is the result the same? `grade` is the worst of all items; see `compare/verdict.py`."""
+    """Is the result the same? `grade` is the worst of all items; see `compare/verdict/judge.py`."""
 
     grade: str
     of: str

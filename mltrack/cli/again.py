@@ -52,7 +52,7 @@ def reproduce(
         return show_plan(ref, url, put_back, into and absolute(into), as_json)
     if clean and into:
         raise UsageError("--clean is for workspaces of mltrack's own.", "Leave --into away, or remove it yourself.")
-    from mltrack.compare.grades import is_success
+    from mltrack.compare.verdict.grades import is_success
     from mltrack.noun_json import to_dict
     from mltrack.operations.repeating.repetition import Asked
     from mltrack.operations.repeating.reproduce import reproduce as reproduce_run

@@ -18,9 +18,9 @@ from mltrack.errors import NotFound, UsageError
 from mltrack.project import Project
 
 if TYPE_CHECKING:
-    from mltrack.operations.lineage import Lineage, Ways
-    from mltrack.operations.origins import Origins
-    from mltrack.operations.subject import Subject
+    from mltrack.operations.origin.lineage import Lineage, Ways
+    from mltrack.operations.origin.origins import Origins
+    from mltrack.operations.origin.subject import Subject
 
 FORMATS = ("tree", "dot", "json", "mermaid")
 
@@ -40,8 +40,8 @@ def blame(
 
     Exits 4 when no run is known to have had it, with what can be said of it all the same.
     """
-    from mltrack.operations.blame import blame as find_runs
-    from mltrack.operations.origins import ask
+    from mltrack.operations.origin.blame import blame as find_runs
+    from mltrack.operations.origin.origins import ask
     from mltrack.operations.running.reconcile import reconcile
     from mltrack.views.blame import blame_json, blame_page, unknown_text
     from mltrack.views.console import show, show_json
@@ -80,7 +80,7 @@ def lineage(
 
     By content alone, whatever the paths; files in directories count.
     """
-    from mltrack.operations.lineage import Ways
+    from mltrack.operations.origin.lineage import Ways
 
     gc.disable()  # tens of thousands of objects that all live to the end
     if form not in FORMATS:
@@ -93,8 +93,8 @@ def lineage(
 def found_graph(project: Project, what: str, ways: Ways, fetch: bool) -> Lineage:
     """The graph around a run or a content: what is no run is a file, if there is one."""
     from mltrack.operations.find import find_run
-    from mltrack.operations.lineage import of_run, of_subject
-    from mltrack.operations.origins import ask
+    from mltrack.operations.origin.lineage import of_run, of_subject
+    from mltrack.operations.origin.origins import ask
 
     if looks_like_digest(what):
         return ask(project, fetch, say, lambda origins: of_subject(origins, digest_of(origins, what), ways))
@@ -154,20 +154,20 @@ def bring_records(project: Project, url: str | None) -> None:
 
 
 def looks_like_digest(text: str) -> bool:
-    from mltrack.operations import subject
+    from mltrack.operations.origin import subject
 
     return subject.looks_like_digest(text)
 
 
 def digest_of(origins: Origins, text: str) -> Subject:
-    from mltrack.operations.subject import of_digest
+    from mltrack.operations.origin.subject import of_digest
 
     return of_digest(origins.project, text, origins.members.beginning)
 
 
 def subject_of(project: Project, file: str) -> Subject:
     """The content of a file, drawn while it takes long."""
-    from mltrack.operations import subject
+    from mltrack.operations.origin import subject
     from mltrack.views.progress import Progress
 
     if file == subject.STANDARD_INPUT:

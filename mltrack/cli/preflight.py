@@ -48,7 +48,7 @@ def preflight(
     A grade from A to F, with each reason and its remedy. Nothing is started or kept. Exits 0, whatever the grade,
     unless --min-grade asks for a better one.
     """
-    from mltrack.compare.grade import GRADES, is_worse
+    from mltrack.compare.preflight.grade import GRADES, is_worse
     from mltrack.noun_json import to_dict
     from mltrack.operations.preflight import preflight as look
     from mltrack.views.console import show, show_json

@@ -24,7 +24,7 @@ def verdict(
     It is compared with the run that it repeats, and a verdict that comes out otherwise takes the place of the old one.
     Exits 0 when the result is the same (identical to within noise), 1 otherwise.
     """
-    from mltrack.compare.grades import is_success
+    from mltrack.compare.verdict.grades import is_success
     from mltrack.operations.repeating.verdict import judge_again
 
     with Project.get(working_directory()) as project:

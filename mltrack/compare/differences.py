@@ -13,7 +13,7 @@ from mltrack.nouns import noun
 from mltrack.records import CodeState, Environment, Hardware, Run
 
 if TYPE_CHECKING:
-    from mltrack.compare.noise import Noted
+    from mltrack.compare.noise.intervals import Noted
     from mltrack.compare.packages import PackageChange
 
 VOLATILE_VARIABLES = ("SLURM_*", "VIRTUAL_ENV", "CONDA_PREFIX", "MASTER_ADDR", "MASTER_PORT", "MLTRACK_*")

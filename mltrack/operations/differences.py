@@ -28,7 +28,7 @@ def diff(project: Project, ref_a: str, ref_b: str) -> tuple[Run, Run, Difference
 
 def with_noise(project: Project, a: Run, b: Run, found: Differences) -> Differences:
     """The differences with what a calibration of either run, or of one that it repeats, says of the metrics."""
-    from mltrack.compare.noise import between
+    from mltrack.compare.noise.intervals import between
     from mltrack.operations.repeating.judging import repeated_by
 
     if not found.metrics:

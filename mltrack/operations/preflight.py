@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mltrack.compare.foreseen import OF_SNAPSHOT, counted, foresee, listed, settled_in
-from mltrack.compare.grade import grade
-from mltrack.compare.hindsight import SEEN, TO_SEE, lifted, look_back
+from mltrack.compare.preflight.foreseen import OF_SNAPSHOT, counted, foresee, listed, settled_in
+from mltrack.compare.preflight.grade import grade
+from mltrack.compare.preflight.hindsight import SEEN, TO_SEE, lifted, look_back
 from mltrack.errors import EnvironmentFailed, StartError, UsageError
 from mltrack.nouns import noun
 from mltrack.operations.env.kinds import kind_of

@@ -18,9 +18,9 @@ from mltrack.views.verdict import heads
 
 if TYPE_CHECKING:
     from mltrack.ledger.content import Brief
-    from mltrack.operations.blame import Blame
-    from mltrack.operations.origins import Place
-    from mltrack.operations.subject import Subject
+    from mltrack.operations.origin.blame import Blame
+    from mltrack.operations.origin.origins import Place
+    from mltrack.operations.origin.subject import Subject
     from mltrack.records import Run
 
 OTHERS = 10

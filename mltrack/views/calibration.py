@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mltrack.compare.changes import metric_number
-from mltrack.compare.noise import FEW, LEAST_SILENT, holds, is_constant, is_steady, numbers_of, says_nothing
+from mltrack.compare.noise.intervals import FEW, LEAST_SILENT, holds, is_constant, is_steady, numbers_of, says_nothing
 from mltrack.records import Run
 from mltrack.verdicts import Calibration, Divergence, Spread, Variation
 from mltrack.views.page import Cell, Grid, Item, Page

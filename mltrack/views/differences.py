@@ -18,7 +18,7 @@ from mltrack.views.text import ago, duration, number, percent, scalar, short_dig
 from mltrack.views.verdict import heads
 
 if TYPE_CHECKING:
-    from mltrack.compare.noise import Noted
+    from mltrack.compare.noise.intervals import Noted
 
 MOST = 40
 """A terminal shows at most this many changes of a section; a pipe and --json have them all."""

@@ -17,8 +17,8 @@ from mltrack.views.text import clean, command_line, count, shorten, size
 
 if TYPE_CHECKING:
     from mltrack.ledger.content import Brief
-    from mltrack.operations.lineage import Edge, Leaf, Lineage, Shared
-    from mltrack.operations.origins import Place
+    from mltrack.operations.origin.lineage import Edge, Leaf, Lineage, Shared
+    from mltrack.operations.origin.origins import Place
 
 FEW = 200
 """Edges and leaves up to which JSON is indented."""

@@ -18,7 +18,7 @@ from mltrack.views.page import Cell, painted, split
 from mltrack.views.text import age, cell_width, command_line, count, short_id, shorten
 
 if TYPE_CHECKING:
-    from mltrack.operations.lineage import Edge, Leaf, Lineage
+    from mltrack.operations.origin.lineage import Edge, Leaf, Lineage
 
 FAN = 20
 """Branches of one run that a terminal shows; a pipe gets all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mltrack.compare.grade import BEST, is_worse
+from mltrack.compare.preflight.grade import BEST, is_worse
 from mltrack.views.page import Item, Page
 from mltrack.views.text import command_line, short_id
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mltrack.compare.differences import LIBRARIES
-from mltrack.compare.grades import IDENTICAL, NOTHING_TO_COMPARE, is_success
-from mltrack.compare.verdict import OUTCOME
+from mltrack.compare.verdict.grades import IDENTICAL, NOTHING_TO_COMPARE, is_success
+from mltrack.compare.verdict.judge import OUTCOME
 from mltrack.verdicts import ArtifactVerdict, Condition, MetricVerdict, Verdict
 from mltrack.views.page import Cell, Grid, Page
 from mltrack.views.text import number, short_id, signed

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from mltrack.compare.changes import as_number, metric_number
 from mltrack.compare.differences import LIBRARIES
-from mltrack.compare.grades import (
+from mltrack.compare.verdict.grades import (
     COULD_NOT_RUN,
     DIFFERENT,
     GRADES,
@@ -18,7 +18,7 @@ from mltrack.compare.grades import (
     WITHIN_NOISE,
     WITHIN_TOLERANCE,
 )
-from mltrack.compare.verdict import OUTCOME
+from mltrack.compare.verdict.judge import OUTCOME
 from mltrack.verdicts import ArtifactVerdict, Condition, MetricVerdict, Verdict
 from mltrack.views.text import count, number, percent, scalar, short_digest, short_id, shorten, signed
 

@@ -24,7 +24,7 @@ OURS = """
 import os, sys
 from pathlib import Path
 from mltrack.compare.comparators import Around
-from mltrack.compare.comparators.finding import compare_contents
+from mltrack.compare.contents.finding import compare_contents
 class File:
     def __init__(self, path): self.path, self.size = path, os.path.getsize(path)
     def open(self): return open(self.path, "rb")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mltrack.compare.factors import one_sided, two_sided
-from mltrack.compare.noise import CONFIDENCE, CONTENT, share
+from mltrack.compare.noise.factors import one_sided, two_sided
+from mltrack.compare.noise.intervals import CONFIDENCE, CONTENT, share
 from tests.benchmarks.timing import table
 
 DRAWS = 20_000

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import mltrack
-from mltrack.compare.foreseen import EARLY, OF_SNAPSHOT
-from mltrack.compare.hindsight import CARRIED, ENVIRONMENT, WARNINGS
+from mltrack.compare.preflight.foreseen import EARLY, OF_SNAPSHOT
+from mltrack.compare.preflight.hindsight import CARRIED, ENVIRONMENT, WARNINGS
 from tests.helpers import git_repository, write
 from tests.stories.typing import Person
 
@@ -82,8 +82,8 @@ def test_a_program_that_breaks_the_look_at_it_still_runs(person: Person) -> None
 
 def test_the_guide_has_every_kind_of_concern() -> None:
     root = Path(mltrack.__file__).parent
-    source = "".join((root / name).read_text() for name in ("compare/foreseen.py", "operations/preflight.py"))
-    written = re.findall(r'Concern\(\s*"([a-z-]+)"', source + (root / "compare/hindsight.py").read_text())
+    source = "".join((root / name).read_text() for name in ("compare/preflight/foreseen.py", "operations/preflight.py"))
+    written = re.findall(r'Concern\(\s*"([a-z-]+)"', source + (root / "compare/preflight/hindsight.py").read_text())
     written += [*WARNINGS, *(row[1] for row in ENVIRONMENT), "environment", "image", *EARLY, *OF_SNAPSHOT, *CARRIED]
     guide = (root.parent / "docs" / "guides" / "preflight.md").read_text()
     listed = {kind for row in re.findall(r"^\| (`.*?) \|", guide, re.MULTILINE) for kind in re.findall("`(.*?)`", row)}

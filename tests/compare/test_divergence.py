@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mltrack.compare.divergence import earliest, first_artifact, first_metric
+from mltrack.compare.noise.divergence import earliest, first_artifact, first_metric
 from mltrack.formats.metrics import Point
 from mltrack.verdicts import Divergence
 

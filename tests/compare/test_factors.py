@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import pytest
 
-from mltrack.compare.factors import legendre, one_sided, survival, two_sided
+from mltrack.compare.noise.factors import legendre, one_sided, survival, two_sided
 
 TWO_SIDED = {
     # confidence 0.95; content 0.90, 0.95, 0.99. Berthouex and Brown, Statistics for Environmental Engineers, table 21.1;

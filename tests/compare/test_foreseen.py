@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mltrack.compare.foreseen import Facts, foresee, size_text
+from mltrack.compare.preflight.foreseen import Facts, foresee, size_text
 from mltrack.records import CodeState, LeftOut, NestedCode, Run, Warning
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mltrack.compare.grade import GRADES, brief, grade, is_worse, line, rank
+from mltrack.compare.preflight.grade import GRADES, brief, grade, is_worse, line, rank
 from mltrack.noun_json import from_dict, to_dict
 from mltrack.records import Concern, Preflight
 

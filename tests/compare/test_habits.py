@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mltrack.compare.conditions import conditions
+from mltrack.compare.verdict.conditions import conditions
 from mltrack.operations.repeating import repetition
 from mltrack.operations.repeating.repetition import lacking_locale, recorded_variables
 from mltrack.records import Environment, Image, Run

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mltrack.compare.foreseen import Facts, foresee
-from mltrack.compare.grade import grade
-from mltrack.compare.hindsight import CARRIED, ENVIRONMENT, SEEN, carried, look_back, preflight_of
+from mltrack.compare.preflight.foreseen import Facts, foresee
+from mltrack.compare.preflight.grade import grade
+from mltrack.compare.preflight.hindsight import CARRIED, ENVIRONMENT, SEEN, carried, look_back, preflight_of
 from mltrack.environments.python import capturing
 from mltrack.records import (
     CodeState,

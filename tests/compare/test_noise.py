@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mltrack.compare.noise import (
+from mltrack.compare.noise.intervals import (
     between,
     bound,
     explains,

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mltrack.compare.comparators import Finding
-from mltrack.compare.outputs import Evidence
-from mltrack.compare.places import Known, Traces, same_places, shape
-from mltrack.compare.rules import Rules
-from mltrack.compare.verdict import judge
+from mltrack.compare.verdict.judge import judge
+from mltrack.compare.verdict.outputs import Evidence
+from mltrack.compare.verdict.places import Known, Traces, same_places, shape
+from mltrack.compare.verdict.rules import Rules
 from tests.compare.samples import artifact, sample_run
 
 

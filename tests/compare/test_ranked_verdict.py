@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from mltrack.compare.rules import Rules
-from mltrack.compare.verdict import judge
+from mltrack.compare.verdict.judge import judge
+from mltrack.compare.verdict.rules import Rules
 from mltrack.config import Tolerance
 from mltrack.records import MetricSummary, Run
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from mltrack.compare.changes import same_number
 from mltrack.compare.comparators import Finding
-from mltrack.compare.grades import GRADES, is_success
-from mltrack.compare.outputs import Evidence
-from mltrack.compare.rules import Rules
-from mltrack.compare.verdict import could_not_run, judge
+from mltrack.compare.verdict.grades import GRADES, is_success
+from mltrack.compare.verdict.judge import could_not_run, judge
+from mltrack.compare.verdict.outputs import Evidence
+from mltrack.compare.verdict.rules import Rules
 from mltrack.config import Tolerance
 from mltrack.digest import plain
 from mltrack.noun_json import from_dict, to_dict

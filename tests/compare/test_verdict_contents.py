@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.compare.comparators import Finding
-from mltrack.compare.grades import GRADES, NOTHING_TO_COMPARE, worst
-from mltrack.compare.outputs import MOST_MEMBERS, Evidence
-from mltrack.compare.rules import Rules
-from mltrack.compare.verdict import calibration_for, judge
+from mltrack.compare.verdict.grades import GRADES, NOTHING_TO_COMPARE, worst
+from mltrack.compare.verdict.judge import calibration_for, judge
+from mltrack.compare.verdict.outputs import MOST_MEMBERS, Evidence
+from mltrack.compare.verdict.rules import Rules
 from mltrack.config import Tolerance
 from mltrack.records import Artifact, Parent
 from mltrack.verdicts import Calibration, Measure, Spread, Variation, Verdict

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from mltrack import plugins
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, IDENTICAL, Finding, Unreadable
-from mltrack.compare.comparators.contents import Held, head_of
-from mltrack.compare.comparators.finding import compare_contents, find_comparator
+from mltrack.compare.contents.contents import Held, head_of
+from mltrack.compare.contents.finding import compare_contents, find_comparator
 from tests.compare.comparators import samples, samples_binary, samples_outside
 from tests.compare.comparators.samples import AROUND, SWAPPED, Sample
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mltrack.compare.grades import GRADES as REAL_GRADES
+from mltrack.compare.verdict.grades import GRADES as REAL_GRADES
 from mltrack.digest import plain
 from mltrack.ledger.language import parser
 from mltrack.ledger.language.evaluate import fits

@@ -10,11 +10,11 @@ import pytest
 
 from mltrack.digest import digest_bytes
 from mltrack.errors import Ambiguous, MltrackError, NotFound, UsageError
-from mltrack.operations import clues as clue_room
-from mltrack.operations.blame import Blame, blame, common
-from mltrack.operations.clues import clues
-from mltrack.operations.origins import Origins
-from mltrack.operations.subject import Subject, of_digest, of_path, of_stream
+from mltrack.operations.origin import clues as clue_room
+from mltrack.operations.origin.blame import Blame, blame, common
+from mltrack.operations.origin.clues import clues
+from mltrack.operations.origin.origins import Origins
+from mltrack.operations.origin.subject import Subject, of_digest, of_path, of_stream
 from mltrack.project import Project
 from mltrack.views.blame import blame_json, blame_page, unknown_text
 from tests.helpers import git_repository, write

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from mltrack.compare.comparators import Finding, finding
+from mltrack.compare.comparators import Finding
+from mltrack.compare.contents import finding
 from mltrack.operations.repeating import evidence
 from mltrack.operations.repeating.judging import compare_artifacts, judged_run
 from mltrack.operations.repeating.verdict import only_seen_then

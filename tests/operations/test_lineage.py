@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mltrack.digest import digest_bytes
-from mltrack.operations import origins as room
-from mltrack.operations.lineage import NETWORK, TINY, UNKNOWN, UNMADE, UNREAD, Lineage, Ways, of_run, of_subject
-from mltrack.operations.origins import Origins
-from mltrack.operations.subject import Subject
+from mltrack.operations.origin import origins as room
+from mltrack.operations.origin.lineage import NETWORK, TINY, UNKNOWN, UNMADE, UNREAD, Lineage, Ways, of_run, of_subject
+from mltrack.operations.origin.origins import Origins
+from mltrack.operations.origin.subject import Subject
 from mltrack.records import Input
 from mltrack.store.manifest import ManifestEntry
 from mltrack.store.members import Lost

@@ -333,7 +333,7 @@ def test_what_was_remembered_is_void_when_the_settings_change_or_the_file_is_tor
     project, _, opening = opening_of(root)
     concern = Concern("network", "D", "It reads from the network: x.", "")
     with project:
-        from mltrack.compare.grade import grade
+        from mltrack.compare.preflight.grade import grade
 
         remember(project, replace(opening, preflight=grade([concern])))
         assert recall(project, opening) == Memory((concern,))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding
-from mltrack.compare.noise import explains, is_steady, says_nothing
-from mltrack.compare.rules import Rules
+from mltrack.compare.noise.intervals import explains, is_steady, says_nothing
+from mltrack.compare.verdict.rules import Rules
 from mltrack.operations.repeating.contents import Held, compared, hold
 from mltrack.project import Project
 from mltrack.records import Artifact, Run

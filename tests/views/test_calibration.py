@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mltrack.compare.noise import spread
+from mltrack.compare.noise.intervals import spread
 from mltrack.verdicts import Calibration, Divergence, Variation
 from mltrack.views.calibration import advice, calibration_page, plot
 from mltrack.views.show import run_page

@@ -7,8 +7,8 @@ from hypothesis import given
 
 from mltrack.compare.differences import CodeChange, diff_runs, explain_lock
 from mltrack.compare.packages import PackageChange
-from mltrack.compare.rules import Rules
-from mltrack.compare.verdict import judge
+from mltrack.compare.verdict.judge import judge
+from mltrack.compare.verdict.rules import Rules
 from mltrack.records import MetricSummary, Run
 from mltrack.views.differences import differences_page, release
 from mltrack.views.text import parse_time

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.ledger.content import Brief, Holding
-from mltrack.operations.lineage import UNMADE, Edge, Leaf, Lineage, Shared
-from mltrack.operations.origins import Place
-from mltrack.operations.subject import Subject
+from mltrack.operations.origin.lineage import UNMADE, Edge, Leaf, Lineage, Shared
+from mltrack.operations.origin.origins import Place
+from mltrack.operations.origin.subject import Subject
 from mltrack.views.lineage import dot, lineage_text, mermaid
 from mltrack.views.lineage_tree import DEEPEST, FAN, Tree
 from mltrack.views.text import cell_width

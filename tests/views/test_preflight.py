@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mltrack.compare.grade import GRADES, grade
+from mltrack.compare.preflight.grade import GRADES, grade
 from mltrack.operations.preflight import Forecast
 from mltrack.records import Concern, Preflight
 from mltrack.views.columns import chosen_columns

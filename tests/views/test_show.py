@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from mltrack.compare.rules import Rules
-from mltrack.compare.verdict import judge
+from mltrack.compare.verdict.judge import judge
+from mltrack.compare.verdict.rules import Rules
 from mltrack.records import (
     Artifact,
     CodeState,

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from mltrack.compare.grades import GRADES
-from mltrack.compare.rules import Rules
-from mltrack.compare.verdict import could_not_run, judge
+from mltrack.compare.verdict.grades import GRADES
+from mltrack.compare.verdict.judge import could_not_run, judge
+from mltrack.compare.verdict.rules import Rules
 from mltrack.config import Tolerance
 from mltrack.records import Parent, Run
 from mltrack.verdicts import ArtifactVerdict, Calibration, Spread, Verdict

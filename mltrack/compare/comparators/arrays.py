@@ -16,8 +16,8 @@ from mltrack.compare.comparators import (
     Finding,
     Unreadable,
 )
-from mltrack.compare.comparators.cells import Array, Cells, measured
-from mltrack.compare.comparators.inner import BLOCK, careful, read_fully, refusing
+from mltrack.compare.contents.cells import Array, Cells, measured
+from mltrack.compare.contents.inner import BLOCK, careful, read_fully, refusing
 from mltrack.nouns import noun
 
 WHAT = "the order of an array in memory and of its bytes, and its header's layout"

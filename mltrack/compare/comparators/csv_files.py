@@ -14,9 +14,9 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding, Unreadable
-from mltrack.compare.comparators.measuring import Tally, distance, relative
-from mltrack.compare.comparators.trees import changes
-from mltrack.compare.comparators.volatile import Volatile
+from mltrack.compare.contents.measuring import Tally, distance, relative
+from mltrack.compare.contents.trees import changes
+from mltrack.compare.contents.volatile import Volatile
 from mltrack.patterns import lazy
 
 if TYPE_CHECKING:

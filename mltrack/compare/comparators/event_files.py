@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding, Unreadable
-from mltrack.compare.comparators.measuring import Tally, summary
+from mltrack.compare.contents.measuring import Tally, summary
 from mltrack.formats.events import Damage, fields, masked, scalar_in
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import zlib
 from typing import Any, BinaryIO, Protocol, cast
 
 from mltrack.compare.comparators import EQUIVALENT, LARGEST_IN_MEMORY, Around, Content, Finding
-from mltrack.compare.comparators.finding import compare_contents
-from mltrack.compare.comparators.inner import BLOCK, Inner, budget_of, same_bytes
+from mltrack.compare.contents.finding import compare_contents
+from mltrack.compare.contents.inner import BLOCK, Inner, budget_of, same_bytes
 
 WHAT = "times, names and compression of a gzip, bzip2, xz or zstd file; what its content's own format lets differ"
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, LARGEST_IN_MEMORY, Around, Content, Finding, Unreadable
-from mltrack.compare.comparators.cells import AT_ONCE, Array, Cells, Where
-from mltrack.compare.comparators.inner import careful, read_fully, refusing
-from mltrack.compare.comparators.measuring import summary
+from mltrack.compare.contents.cells import AT_ONCE, Array, Cells, Where
+from mltrack.compare.contents.inner import careful, read_fully, refusing
+from mltrack.compare.contents.measuring import summary
 
 if TYPE_CHECKING:
     from PIL.Image import Image

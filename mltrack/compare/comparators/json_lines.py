@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mltrack.compare.comparators import DIFFERENT, Finding
 from mltrack.compare.comparators.json_files import parse
 from mltrack.compare.comparators.text import lines
-from mltrack.compare.comparators.trees import Walk
+from mltrack.compare.contents.trees import Walk
 
 if TYPE_CHECKING:
     from mltrack.compare.comparators import Around, Content

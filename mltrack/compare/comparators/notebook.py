@@ -11,11 +11,11 @@ import binascii
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding, Unreadable
-from mltrack.compare.comparators.contents import Held, whole
-from mltrack.compare.comparators.finding import compare_contents
 from mltrack.compare.comparators.json_files import parse
-from mltrack.compare.comparators.trees import Walk
-from mltrack.compare.comparators.volatile import listed
+from mltrack.compare.contents.contents import Held, whole
+from mltrack.compare.contents.finding import compare_contents
+from mltrack.compare.contents.trees import Walk
+from mltrack.compare.contents.volatile import listed
 
 if TYPE_CHECKING:
     from mltrack.compare.comparators import Around, Content

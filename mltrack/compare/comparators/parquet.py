@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Around, Content, Finding, Unreadable
-from mltrack.compare.comparators.cells import Cells
-from mltrack.compare.comparators.inner import BLOCK, careful, refusing, seekable
-from mltrack.compare.comparators.measuring import summary
+from mltrack.compare.contents.cells import Cells
+from mltrack.compare.contents.inner import BLOCK, careful, refusing, seekable
+from mltrack.compare.contents.measuring import summary
 from mltrack.nouns import noun
 
 WHAT = "row groups, compression, encodings and the writer of a table in Parquet or Arrow"

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Around, Content, Finding
-from mltrack.compare.comparators.contents import whole
-from mltrack.compare.comparators.pdf_objects import Object, Parsed, parse
+from mltrack.compare.contents.contents import whole
+from mltrack.compare.contents.pdf_objects import Object, Parsed, parse
 
 WHAT = "dates, identifiers and the name of the writer in a PDF, offsets, and the compression of streams"
 

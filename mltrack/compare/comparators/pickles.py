@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mltrack.compare.comparators import DIFFERENT, IDENTICAL, Around, Content, Finding
-from mltrack.compare.comparators.contents import same_bytes
+from mltrack.compare.contents.contents import same_bytes
 
 WHAT = "nothing: a pickle is never opened"
 

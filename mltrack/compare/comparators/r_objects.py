@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Around, Content, Finding, Unreadable
-from mltrack.compare.comparators.inner import careful, read_fully, same_bytes
+from mltrack.compare.contents.inner import careful, read_fully, same_bytes
 
 WHAT = "the version of R that wrote an .rds or .RData file"
 

@@ -7,10 +7,10 @@ from typing import Any, BinaryIO
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Around, Content, Finding, Unreadable
 from mltrack.compare.comparators.arrays import place
-from mltrack.compare.comparators.cells import Cells
-from mltrack.compare.comparators.inner import BLOCK, careful, read_fully, refusing, seekable
-from mltrack.compare.comparators.measuring import summary
-from mltrack.compare.comparators.numeric_types import BITS, decoded
+from mltrack.compare.contents.cells import Cells
+from mltrack.compare.contents.inner import BLOCK, careful, read_fully, refusing, seekable
+from mltrack.compare.contents.measuring import summary
+from mltrack.compare.contents.numeric_types import BITS, decoded
 from mltrack.nouns import noun
 
 WHAT = "the order of tensors, and the metadata in the header"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import BinaryIO, cast
 
 from mltrack.compare.comparators import DIFFERENT, IDENTICAL, Around, Content, Finding, Unreadable
-from mltrack.compare.comparators.inner import BLOCK, Budget, Inner, budget_of, careful, read_fully, refusing, seekable
-from mltrack.compare.comparators.members import MOST, by_contents, compare_members
+from mltrack.compare.contents.inner import BLOCK, Budget, Inner, budget_of, careful, read_fully, refusing, seekable
+from mltrack.compare.contents.members import MOST, by_contents, compare_members
 from mltrack.digest import hasher
 from mltrack.nouns import noun
 

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, BinaryIO
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding, Unreadable
-from mltrack.compare.comparators.volatile import Volatile
+from mltrack.compare.contents.volatile import Volatile
 
 if TYPE_CHECKING:
     from mltrack.compare.comparators import Around, Content
@@ -137,7 +137,7 @@ def shown(line: bytes | str) -> str:
 
 def advice(one: bytes, other: bytes) -> str:
     """A hint where the line tells how long something took: only the project knows that this means nothing."""
-    from mltrack.compare.comparators.durations import is_timing
+    from mltrack.compare.contents.durations import is_timing
 
     if is_timing(one.decode(errors="replace"), other.decode(errors="replace")):
         return " (how long something took; `verdict.ignore` leaves out a file that only tells that)"

@@ -12,11 +12,11 @@ from functools import cache
 from typing import Any, TypeVar
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, IDENTICAL, Content, Finding
-from mltrack.compare.comparators.cells import Cells, measured
-from mltrack.compare.comparators.contents import same_bytes, whole
-from mltrack.compare.comparators.inner import BLOCK, read_fully
-from mltrack.compare.comparators.members import Judge
-from mltrack.compare.comparators.numeric_types import BITS, decoded
+from mltrack.compare.contents.cells import Cells, measured
+from mltrack.compare.contents.contents import same_bytes, whole
+from mltrack.compare.contents.inner import BLOCK, read_fully
+from mltrack.compare.contents.members import Judge
+from mltrack.compare.contents.numeric_types import BITS, decoded
 from mltrack.nouns import noun
 
 T = TypeVar("T")

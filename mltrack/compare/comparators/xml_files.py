@@ -14,10 +14,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding, Unreadable
-from mltrack.compare.comparators.contents import Held, whole
-from mltrack.compare.comparators.finding import compare_contents
 from mltrack.compare.comparators.text import shown
-from mltrack.compare.comparators.volatile import Volatile, listed
+from mltrack.compare.contents.contents import Held, whole
+from mltrack.compare.contents.finding import compare_contents
+from mltrack.compare.contents.volatile import Volatile, listed
 from mltrack.patterns import lazy
 
 if TYPE_CHECKING:

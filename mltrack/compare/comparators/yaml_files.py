@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.comparators import Finding, Unreadable
-from mltrack.compare.comparators.contents import whole
-from mltrack.compare.comparators.trees import Walk
+from mltrack.compare.contents.contents import whole
+from mltrack.compare.contents.trees import Walk
 
 if TYPE_CHECKING:
     from mltrack.compare.comparators import Around, Content

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import BinaryIO, cast
 
 from mltrack.compare.comparators import DIFFERENT, Around, Content, Finding, Unreadable
-from mltrack.compare.comparators.inner import (
+from mltrack.compare.comparators.torch_files import is_torch, judge_torch, without_top
+from mltrack.compare.contents.inner import (
     READ_AGAIN,
     Budget,
     Inner,
@@ -22,8 +23,7 @@ from mltrack.compare.comparators.inner import (
     refusing,
     seekable,
 )
-from mltrack.compare.comparators.members import MOST, by_contents, compare_members
-from mltrack.compare.comparators.torch_files import is_torch, judge_torch, without_top
+from mltrack.compare.contents.members import MOST, by_contents, compare_members
 
 WHAT = "times, order, compression, attributes and comments of a zip; what each member's own format lets differ"
 

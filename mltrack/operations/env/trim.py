@@ -124,7 +124,7 @@ class Trimmed:
 
     @property
     def holds(self) -> bool:
-        from mltrack.compare.grades import is_success
+        from mltrack.compare.verdict.grades import is_success
 
         return not self.failures and (self.grade is None or is_success(self.grade))
 

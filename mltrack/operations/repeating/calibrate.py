@@ -268,7 +268,7 @@ def written(root: Path, run: Run) -> dict[str, float]:
 
 def line(progress: Progress) -> str:
     """`3 of 10, acc 0.912 .. 0.917, about 4 min left`."""
-    from mltrack.compare.noise import numbers_of
+    from mltrack.compare.noise.intervals import numbers_of
 
     runs = progress.worked
     done = len(runs) + len(progress.failed)

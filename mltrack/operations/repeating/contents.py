@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mltrack.compare.comparators import DIFFERENT, IDENTICAL, Finding
-from mltrack.compare.noise import bound
-from mltrack.compare.outputs import paths_moved
-from mltrack.compare.places import Known
-from mltrack.compare.rules import Rules, is_covered
+from mltrack.compare.noise.intervals import bound
+from mltrack.compare.verdict.outputs import paths_moved
+from mltrack.compare.verdict.places import Known
+from mltrack.compare.verdict.rules import Rules, is_covered
 from mltrack.errors import MltrackError
 from mltrack.nouns import noun
 from mltrack.records import Artifact, Run

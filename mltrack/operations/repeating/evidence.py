@@ -14,15 +14,15 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, IDENTICAL, Around, Finding, Side, Unreadable
-from mltrack.compare.outputs import Evidence, pair_members, pair_outputs, sizes, to_open
-from mltrack.compare.places import Traces
+from mltrack.compare.verdict.outputs import Evidence, pair_members, pair_outputs, sizes, to_open
+from mltrack.compare.verdict.places import Traces
 from mltrack.errors import DataMissing, MltrackError
 from mltrack.records import Artifact, Run
 from mltrack.verdicts import Measure
 
 if TYPE_CHECKING:
     from mltrack.compare.comparators import Content
-    from mltrack.compare.rules import Rules
+    from mltrack.compare.verdict.rules import Rules
     from mltrack.project import Project
 
 ONE_S = 120.0
@@ -60,7 +60,7 @@ class Comparing:
             why = "too much differs to compare it all"
         if why is not None:
             return not_compared(a, b, why)
-        from mltrack.compare.comparators.finding import compare_contents
+        from mltrack.compare.contents.finding import compare_contents
 
         try:
             name = PurePosixPath(a.path).name

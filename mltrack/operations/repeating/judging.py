@@ -1,4 +1,4 @@
-"""The verdict on two runs of a project: their contents are opened, and the pure `compare/verdict.py` judges.
+"""The verdict on two runs of a project: their contents are opened, and the pure `compare/verdict/judge.py` judges.
 
 `reproduce`, `rerun`, `verdict` and `calibrate` all judge here, so that they cannot disagree.
 """
@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mltrack.compare.comparators import Around, Finding
-from mltrack.compare.conditions import in_order
-from mltrack.compare.grades import DIFFERENT, IDENTICAL, NOTHING_TO_COMPARE
-from mltrack.compare.outputs import sizes
-from mltrack.compare.rules import Rules
-from mltrack.compare.verdict import OUTCOME, calibration_for, judge
+from mltrack.compare.verdict.conditions import in_order
+from mltrack.compare.verdict.grades import DIFFERENT, IDENTICAL, NOTHING_TO_COMPARE
+from mltrack.compare.verdict.judge import OUTCOME, calibration_for, judge
+from mltrack.compare.verdict.outputs import sizes
+from mltrack.compare.verdict.rules import Rules
 from mltrack.errors import MltrackError
 from mltrack.operations.repeating.evidence import Comparing, around_of, evidence_of
 from mltrack.records import Artifact, Run
@@ -108,8 +108,8 @@ def keep_verdict(project: Project, now: Run, verdict: Verdict) -> Run:
 
 def of_logs(comparing: Comparing, then: Run, now: Run) -> list[str]:
     """A remark on what both runs put out: is it the same text?"""
-    from mltrack.compare.comparators.contents import Held
-    from mltrack.compare.comparators.finding import compare_contents
+    from mltrack.compare.contents.contents import Held
+    from mltrack.compare.contents.finding import compare_contents
 
     before, after = output_of(comparing.project, then), output_of(comparing.project, now)
     if before is None or after is None:

@@ -11,9 +11,9 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from mltrack.compare.changes import same_number
-from mltrack.compare.divergence import earliest, first_artifact, first_metric
-from mltrack.compare.noise import CONFIDENCE, POINTS, is_constant, is_steady, spreads
-from mltrack.compare.rules import Rules, is_covered
+from mltrack.compare.noise.divergence import earliest, first_artifact, first_metric
+from mltrack.compare.noise.intervals import CONFIDENCE, POINTS, is_constant, is_steady, spreads
+from mltrack.compare.verdict.rules import Rules, is_covered
 from mltrack.formats.ranked import split_rank
 from mltrack.nouns import noun
 from mltrack.operations.repeating.contents import Compare, Held, hold

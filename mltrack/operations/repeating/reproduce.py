@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mltrack.compare.grades import is_success
-from mltrack.compare.verdict import could_not_run
+from mltrack.compare.verdict.grades import is_success
+from mltrack.compare.verdict.judge import could_not_run
 from mltrack.errors import CheckFailed, MltrackError, NotSealed
 from mltrack.nouns import noun
 from mltrack.operations.find import find_run

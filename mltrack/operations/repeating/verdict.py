@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mltrack.compare.conditions import conditions
-from mltrack.compare.verdict import OUTCOME
+from mltrack.compare.verdict.conditions import conditions
+from mltrack.compare.verdict.judge import OUTCOME
 from mltrack.digest import plain
 from mltrack.errors import CheckFailed, NotFound, UsageError
 from mltrack.noun_json import to_dict

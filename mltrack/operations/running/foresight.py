@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mltrack.compare.foreseen import Facts, foresee, seed
-from mltrack.compare.grade import grade, is_worse, line
+from mltrack.compare.preflight.foreseen import Facts, foresee, seed
+from mltrack.compare.preflight.grade import grade, is_worse, line
 from mltrack.digest import keyed_digest
 from mltrack.formats.launchers import arguments_start
 from mltrack.noun_json import from_dict, to_dict
@@ -166,7 +166,7 @@ def with_preflight(project: Project, run: Run, recording: Recording | None = Non
 
     `recording` is None for a run whose supervisor has gone.
     """
-    from mltrack.compare.hindsight import preflight_of
+    from mltrack.compare.preflight.hindsight import preflight_of
 
     try:
         known = run if recording is None else with_seed(run, recording)
@@ -223,8 +223,8 @@ def remember(project: Project, run: Run) -> None:
 
     A run that failed early has seen less than the one before it: then what that one showed stays.
     """
-    from mltrack.compare.foreseen import settled_in
-    from mltrack.compare.hindsight import carried, lifted
+    from mltrack.compare.preflight.foreseen import settled_in
+    from mltrack.compare.preflight.hindsight import carried, lifted
 
     concerns = carried(run.preflight) if run.preflight is not None else []
     made = Memory(tuple(concerns), frozenset(settled_in(run)), frozenset(lifted(run)))

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from mltrack.compare.comparators import Around, Finding, Unreadable, arrays, parquet, safetensors
-from mltrack.compare.comparators.contents import Held
-from mltrack.compare.comparators.finding import compare_contents
-from mltrack.compare.comparators.numeric_types import BITS, decoded
+from mltrack.compare.contents.contents import Held
+from mltrack.compare.contents.finding import compare_contents
+from mltrack.compare.contents.numeric_types import BITS, decoded
 from tests.compare.comparators import samples_binary as samples
 from tests.compare.comparators.samples_binary import npy, table
 

@@ -19,11 +19,11 @@ import pytest
 import zstandard
 
 from mltrack.compare.comparators import Around, Finding, Unreadable, zip_files
-from mltrack.compare.comparators import inner as inner_module
-from mltrack.compare.comparators.contents import Held
-from mltrack.compare.comparators.finding import compare_contents
 from mltrack.compare.comparators.gzip_files import Unpacking, inner_name
-from mltrack.compare.comparators.inner import Budget, Inner, careful
+from mltrack.compare.contents import inner as inner_module
+from mltrack.compare.contents.contents import Held
+from mltrack.compare.contents.finding import compare_contents
+from mltrack.compare.contents.inner import Budget, Inner, careful
 from tests.compare.comparators import samples_binary as samples
 from tests.compare.comparators.samples_binary import gzipped, npy, npz, tarred, zipped
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.compare.comparators import Around, Finding, Unreadable, images
-from mltrack.compare.comparators.contents import Held
-from mltrack.compare.comparators.finding import compare_contents
-from mltrack.compare.comparators.pdf_objects import parse
+from mltrack.compare.contents.contents import Held
+from mltrack.compare.contents.finding import compare_contents
+from mltrack.compare.contents.pdf_objects import parse
 from tests.compare.comparators import samples_binary as samples
 from tests.compare.comparators.samples_binary import image, page, pdf
 

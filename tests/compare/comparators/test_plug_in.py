@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from mltrack import plugins
-from mltrack.compare.comparators.contents import Held
-from mltrack.compare.comparators.finding import compare_contents
+from mltrack.compare.contents.contents import Held
+from mltrack.compare.contents.finding import compare_contents
 from tests.compare.comparators import samples_outside
 from tests.compare.comparators.samples import AROUND
 from tests.environments.making import uv

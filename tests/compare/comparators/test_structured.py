@@ -29,9 +29,9 @@ from mltrack.compare.comparators import (
     xml_files,
     yaml_files,
 )
-from mltrack.compare.comparators.contents import Held, whole
-from mltrack.compare.comparators.finding import compare_contents
-from mltrack.compare.comparators.measuring import Tally, distance, relative, summary
+from mltrack.compare.contents.contents import Held, whole
+from mltrack.compare.contents.finding import compare_contents
+from mltrack.compare.contents.measuring import Tally, distance, relative, summary
 from mltrack.verdicts import Measure
 
 quick = settings(max_examples=40 * int(os.environ.get("MLTRACK_SOAK", "1")), deadline=None)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Around, Finding, Side, Unreadable
 from mltrack.compare.comparators import text as text_files
-from mltrack.compare.comparators.contents import Held
-from mltrack.compare.comparators.finding import compare_contents
 from mltrack.compare.comparators.text import shown
+from mltrack.compare.contents.contents import Held
+from mltrack.compare.contents.finding import compare_contents
 
 PLACES = Around(Side(("/srv/a", "/home/me"), ("alpha",)), Side(("/ws/x y", "/root"), ("beta",)))
 BEGAN = 1763740353.0

@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import closing
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding, Unreadable
-from mltrack.compare.comparators.contents import whole
+from mltrack.compare.contents.contents import whole
 
 WHAT = "how pages are laid out, and in which order rows were written"
 

@@ -51,7 +51,7 @@ def interval(values: Sequence[float], content: float = CONTENT, confidence: floa
         raise ValueError("an interval is made of two or more finite values")
     if min(values) == max(values):
         return values[0], values[0]
-    from mltrack.compare.factors import two_sided
+    from mltrack.compare.noise.factors import two_sided
 
     mean, deviation = centre(values)
     reach = two_sided(len(values), content, confidence) * deviation
@@ -140,7 +140,7 @@ def bound(differences: Sequence[float], content: float = CONTENT, confidence: fl
     """How large a difference to the recorded numbers may be, from those of two or more repetitions; else None."""
     if len(differences) < 2 or not all(0 <= one < math.inf for one in differences):
         return None
-    from mltrack.compare.factors import one_sided
+    from mltrack.compare.noise.factors import one_sided
 
     mean, deviation = centre(differences)
     limit = mean + one_sided(len(differences), content, confidence) * deviation

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding
-from mltrack.compare.comparators.measuring import Tally, plain, summary
+from mltrack.compare.contents.measuring import Tally, plain, summary
 from mltrack.verdicts import Measure
 
 Array = Any

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import BinaryIO, TypeVar, cast
 
 from mltrack.compare.comparators import LARGEST_IN_MEMORY, Content, Unreadable
-from mltrack.compare.comparators.contents import whole
+from mltrack.compare.contents.contents import whole
 from mltrack.errors import MltrackError
 
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from mltrack.compare.comparators import clocks
-from mltrack.compare.comparators.roots import Roots, path_pattern
+from mltrack.compare.contents import clocks
+from mltrack.compare.contents.roots import Roots, path_pattern
 from mltrack.patterns import lazy
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ The names are those of the safetensors format.
 
 from __future__ import annotations
 
-from mltrack.compare.comparators.cells import Array
+from mltrack.compare.contents.cells import Array
 
 BITS = {
     "BOOL": 8,

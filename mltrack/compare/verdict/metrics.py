@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.changes import difference, metric_number, same_number
-from mltrack.compare.grades import DIFFERENT, IDENTICAL, WITHIN_NOISE, WITHIN_TOLERANCE
-from mltrack.compare.rules import find_tolerance, is_covered, is_within
+from mltrack.compare.verdict.grades import DIFFERENT, IDENTICAL, WITHIN_NOISE, WITHIN_TOLERANCE
+from mltrack.compare.verdict.rules import find_tolerance, is_covered, is_within
 from mltrack.formats.ranked import split_rank
 from mltrack.verdicts import MetricVerdict
 
 if TYPE_CHECKING:
-    from mltrack.compare.outputs import Bench
+    from mltrack.compare.verdict.outputs import Bench
 
 
 def judge_metrics(bench: Bench) -> list[MetricVerdict]:
@@ -45,7 +45,7 @@ def judge_number(name: str, then: Any, now: Any, bench: Bench) -> MetricVerdict:
     spread = bench.calibration.metrics.get(name) if bench.calibration is not None else None
     if spread is None:
         return MetricVerdict(name, then, now, change, DIFFERENT)
-    from mltrack.compare.noise import is_within as is_noise
+    from mltrack.compare.noise.intervals import is_within as is_noise
 
     grade = WITHIN_NOISE if is_noise(spread, then, now) else DIFFERENT
     return MetricVerdict(name, then, now, change, grade, spread.low, spread.high)

@@ -13,7 +13,7 @@ from dataclasses import field, replace
 
 from mltrack.compare.changes import Change, content, of_files
 from mltrack.compare.comparators import Finding
-from mltrack.compare.grades import (
+from mltrack.compare.verdict.grades import (
     DIFFERENT,
     EQUIVALENT,
     GRADES,
@@ -23,8 +23,8 @@ from mltrack.compare.grades import (
     WITHIN_TOLERANCE,
     worst,
 )
-from mltrack.compare.places import KNOWN_NOTHING, Known, same_places
-from mltrack.compare.rules import Rules, find_tolerance, is_covered
+from mltrack.compare.verdict.places import KNOWN_NOTHING, Known, same_places
+from mltrack.compare.verdict.rules import Rules, find_tolerance, is_covered
 from mltrack.nouns import noun
 from mltrack.records import Artifact, Run
 from mltrack.verdicts import ArtifactVerdict, Calibration, Measure
@@ -214,7 +214,7 @@ def noise_of(path: str, measure: Measure | None, calibration: Calibration | None
     variation = calibration.artifacts.get(path) if calibration is not None else None
     if calibration is None or variation is None or variation.contents < 2:
         return DIFFERENT, None
-    from mltrack.compare.noise import explains, says_nothing
+    from mltrack.compare.noise.intervals import explains, says_nothing
 
     many = len(calibration.runs)
     if explains(variation, measure):

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mltrack.ledger.content import Brief, Holding
 from mltrack.nouns import noun
-from mltrack.operations.origins import Made, Origins, Place, below, first_before, number_before
+from mltrack.operations.origin.origins import Made, Origins, Place, below, first_before, number_before
 from mltrack.store.members import Member, is_telling
 
 if TYPE_CHECKING:
-    from mltrack.operations.subject import Subject
+    from mltrack.operations.origin.subject import Subject
     from mltrack.records import Run
 
 UNMADE = "no run made it"

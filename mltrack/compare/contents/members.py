@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, IDENTICAL, Around, Content, Finding
-from mltrack.compare.comparators.cells import Cells
-from mltrack.compare.comparators.finding import compare_contents
+from mltrack.compare.contents.cells import Cells
+from mltrack.compare.contents.finding import compare_contents
 from mltrack.verdicts import Measure
 
 MOST = 1_000_000

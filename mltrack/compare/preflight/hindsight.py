@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mltrack.compare.foreseen import (
+from mltrack.compare.preflight.foreseen import (
     EARLY,
     LISTED,
     counted,
@@ -20,7 +20,7 @@ from mltrack.compare.foreseen import (
     secret_argument,
     with_size,
 )
-from mltrack.compare.grade import grade
+from mltrack.compare.preflight.grade import grade
 from mltrack.records import Concern
 
 if TYPE_CHECKING:

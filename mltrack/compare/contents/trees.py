@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding
-from mltrack.compare.comparators.measuring import Tally, summary
 from mltrack.compare.comparators.text import shown
-from mltrack.compare.comparators.volatile import Volatile
+from mltrack.compare.contents.measuring import Tally, summary
+from mltrack.compare.contents.volatile import Volatile
 
 if TYPE_CHECKING:
     from mltrack.compare.comparators import Around

@@ -12,11 +12,11 @@ lies where the repetitions lie:
 
 from __future__ import annotations
 
-from mltrack.compare.conditions import conditions
-from mltrack.compare.grades import COULD_NOT_RUN, DIFFERENT, worst
-from mltrack.compare.metric_verdicts import judge_metrics
-from mltrack.compare.outputs import NOTHING_KNOWN, Bench, Evidence, judge_outputs
-from mltrack.compare.rules import Rules
+from mltrack.compare.verdict.conditions import conditions
+from mltrack.compare.verdict.grades import COULD_NOT_RUN, DIFFERENT, worst
+from mltrack.compare.verdict.metrics import judge_metrics
+from mltrack.compare.verdict.outputs import NOTHING_KNOWN, Bench, Evidence, judge_outputs
+from mltrack.compare.verdict.rules import Rules
 from mltrack.records import Run
 from mltrack.verdicts import Calibration, Condition, Verdict
 
@@ -67,7 +67,7 @@ def outside_of_own_noise(then: Run, calibration: Calibration | None) -> list[str
     """What the calibration says of the recorded run itself, if that is not what its repetitions gave."""
     if calibration is None:
         return []
-    from mltrack.compare.noise import holds
+    from mltrack.compare.noise.intervals import holds
 
     many = len(calibration.runs)
     return [

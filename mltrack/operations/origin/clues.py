@@ -15,7 +15,7 @@ from mltrack.ledger.content import Holding, last_at, of_size
 from mltrack.nouns import noun
 
 if TYPE_CHECKING:
-    from mltrack.operations.subject import Subject
+    from mltrack.operations.origin.subject import Subject
     from mltrack.project import Project
     from mltrack.records import CodeState, Run
 

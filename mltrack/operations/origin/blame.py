@@ -10,13 +10,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mltrack.nouns import noun
-from mltrack.operations.clues import Clue, changed, clues
-from mltrack.operations.origins import Origins, Place
+from mltrack.operations.origin.clues import Clue, changed, clues
+from mltrack.operations.origin.origins import Origins, Place
 from mltrack.store.members import is_telling
 
 if TYPE_CHECKING:
     from mltrack.ledger.content import Brief
-    from mltrack.operations.subject import Subject
+    from mltrack.operations.origin.subject import Subject
     from mltrack.records import Run
 
 MADE, USED, UNKNOWN, MEANS_NOTHING, IN_PARTS = "made", "used", "unknown", "means nothing", "in parts"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mltrack import plugins
 from mltrack.compare.comparators import DEEPEST, DIFFERENT, IDENTICAL, Around, Finding, Unreadable
-from mltrack.compare.comparators.contents import head_of, same_bytes
+from mltrack.compare.contents.contents import head_of, same_bytes
 from mltrack.errors import MltrackError
 
 if TYPE_CHECKING:

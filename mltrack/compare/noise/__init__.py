@@ -1,0 +1,1 @@
+"""What repetitions of a run say of its noise. Pure."""

@@ -1,0 +1,1 @@
+"""A run and its repetition -> a graded verdict with its reasons. Pure."""
