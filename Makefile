@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 UV = $(BIN)/uv
 STAMP = $(VENV)/.installed
 
-.PHONY: demo test lint bench soak docs real-parts clean
+.PHONY: demo test netfs lint bench soak docs real-parts clean
 
 # uv is quicker; where it fails, pip may still find its way, for it reads pip.conf: a company's index or certificates.
 $(STAMP): pyproject.toml setup.py requirements-dev.txt $(wildcard mltrack/observe/preload*.[ch])
@@ -29,6 +29,9 @@ demo: $(STAMP)            ## the main job, told step by step on real data
 
 test: $(STAMP)            ## the whole suite
 	$(BIN)/python -m pytest -n auto -q tests
+
+netfs: $(STAMP)           ## the tests on real network filesystems, which boot a machine
+	MLTRACK_NETFS=1 $(BIN)/python -m pytest -q tests/netfs
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

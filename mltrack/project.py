@@ -6,6 +6,7 @@ Rooms below are handed paths, a store or a ledger; only the operations hold a Pr
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from mltrack.sync.remote import Remote
 
 STATE = ".mltrack"
+LENT = "--from"
+"""The remote of one command, by the option that names it."""
 KEY_SIZE = 32
 
 
@@ -129,6 +132,8 @@ class Project:
 
     def remote(self, name: str | None = None) -> Remote:
         """The remote of that name; by default `origin`, or the only one there is."""
+        import hashlib
+
         from mltrack.sync.remote import Remote
 
         remotes = self.config.remotes
@@ -140,10 +145,16 @@ class Project:
                 f"There is no remote called {name}.", f"{known} Add one: mltrack remote add {name} URL".strip()
             )
         url = remotes[name]
-        remote = Remote(url if "://" in url else str(self.root / url), self.state / "remotes" / name)
+        memory = name if name != LENT else f"from-{hashlib.sha256(os.fsencode(url)).hexdigest()[:16]}"
+        remote = Remote(url if "://" in url else str(self.root / url), self.state / "remotes" / memory)
         remote.tell = self.tell
         remote.patience = self.patience or remote.patience
         return remote
+
+    def lend(self, url: str) -> str:
+        """A remote that is there as long as this project is open, and asked first; its name. No setting knows of it."""
+        self.__dict__["config"] = replace(self.config, remotes={LENT: url, **self.config.remotes})
+        return LENT
 
     def close(self) -> None:
         """Close what was opened. Safe to call twice."""

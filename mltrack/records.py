@@ -346,7 +346,7 @@ class Run:
     parent: Parent | None = one(Parent)
     verdict: Verdict | None = one(Verdict)
     calibrations: tuple[Calibration, ...] = many(Calibration)
-    """In the order in which they were made; the last of a kind counts."""
+    """In the order in which they were made; of a kind the one with the most repetitions counts, of equals the last."""
     environment_kept: Mapping[str, str] = field(default_factory=dict)
     """What was put together for its environment later: `lock`, and manifests of `wheels` and `image`."""
     warnings: tuple[Warning, ...] = many(Warning)

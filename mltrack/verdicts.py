@@ -95,6 +95,19 @@ class Spread:
 
 
 @noun
+class Looks:
+    """What the bytes of an artifact had in common in a run and all its repetitions."""
+
+    smallest: int
+    """Sizes in bytes."""
+    largest: int
+    begins: str = ""
+    """The first bytes that all of them had, in hexadecimal."""
+    is_text: bool = False
+    """Was any of them a text?"""
+
+
+@noun
 class Variation:
     """An artifact over the repetitions of one run."""
 
@@ -109,6 +122,8 @@ class Variation:
     allowed: float | None = None
     """How large that difference may be in a further repetition, with the calibration's confidence."""
     allowed_relative: float | None = None
+    looks: Looks | None = one(Looks)
+    """How its bytes looked, where nothing in it could be measured."""
 
 
 @noun

@@ -45,6 +45,9 @@ PARTS = {
     "c++": (lambda: shutil.which("c++") and shutil.which("make"), "g++ and make"),
     "strace": (lambda: shutil.which("strace"), "strace"),
     "Rscript": (lambda: shutil.which("Rscript"), "r-base-core"),
+    "dash": (lambda: shutil.which("dash"), "dash"),
+    "zsh": (lambda: shutil.which("zsh"), "zsh"),
+    "fish": (lambda: shutil.which("fish"), "fish"),
     "mpirun": (lambda: shutil.which("mpirun"), "openmpi-bin"),
     "torch": (lambda: _installed("torch"), "the PyPI package torch (not a system part: never a failure)"),
 }

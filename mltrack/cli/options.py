@@ -13,3 +13,36 @@ Into = Annotated[Path | None, typer.Option("--into", metavar="DIR", help="The di
 RemoteName = Annotated[
     str | None, typer.Option("--remote", metavar="NAME", help="Which remote; by default origin, or the only one.")
 ]
+
+Many = list[str] | None
+Tags = Annotated[Many, typer.Option("--tag", metavar="WORD", help="A short word to find the run by.")]
+Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="A name for the run.")]
+Experiment = Annotated[str | None, typer.Option("--experiment", metavar="NAME", help="A name for a group of runs.")]
+Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="Why you run it: you will want to know.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, help="Recorded; given as PYTHONHASHSEED and MLTRACK_SEED.")
+]
+Isolated = Annotated[bool, typer.Option("--isolated", help="Work in a frozen copy of the tree.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Do not start if a file would be left out.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show nothing; the output is still recorded.")]
+Trace = Annotated[bool, typer.Option("--trace", help="Watch its files with strace: sees all, and slows it down.")]
+Cached = Annotated[
+    bool, typer.Option("--cached", help="Where a past run was the very same, take that, with its outputs put back.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the run as JSON when it has ended.")]
+
+Command = Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="The command, as you would type it.")]
+Inputs = Annotated[
+    Many, typer.Option("--input", metavar="PATH", help="A file, directory or glob that the command reads.")
+]
+Outputs = Annotated[Many, typer.Option("--output", metavar="PATH", help="A file, directory or glob that it writes.")]
+Params = Annotated[Many, typer.Option("--params", metavar="FILE[:KEY,...]", help="A file of parameters.")]
+Metrics = Annotated[
+    Many, typer.Option("--metrics", metavar="FILE", help="A file of metrics that it writes, or stdout:PATTERN.")
+]
+Overrides = Annotated[Many, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter for this run only.")]
+Env = Annotated[
+    str | None,
+    typer.Option("--env", metavar="KIND", help="Kind of environment: auto, python, conda, docker, system ..."),
+]
+Image = Annotated[str | None, typer.Option("--image", metavar="REF", help="Run in a container of this image.")]

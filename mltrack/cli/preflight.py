@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mltrack.cli.options import Json
-from mltrack.cli.run import Many, Seed
+from mltrack.cli.options import Command, Env, Image, Inputs, Json, Metrics, Outputs, Overrides, Params, Seed
 from mltrack.cli.start import say, working_directory
 from mltrack.errors import UsageError
 from mltrack.operations.request import RunRequest
@@ -16,26 +15,14 @@ NOT_MET = 1
 
 
 def preflight(
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="The command, as you would run it.")],
-    inputs: Annotated[
-        Many, typer.Option("--input", metavar="PATH", help="As for `run`: a file, directory or glob that it reads.")
-    ] = None,
-    outputs: Annotated[
-        Many, typer.Option("--output", metavar="PATH", help="As for `run`: a file, directory or glob that it writes.")
-    ] = None,
-    params: Annotated[
-        Many, typer.Option("--params", metavar="FILE[:KEY,...]", help="As for `run`: a file of parameters.")
-    ] = None,
-    metrics: Annotated[
-        Many, typer.Option("--metrics", metavar="FILE", help="As for `run`: a file of metrics that it writes.")
-    ] = None,
-    overrides: Annotated[
-        Many, typer.Option("--set", metavar="KEY=VALUE", help="As for `run`: change a parameter.")
-    ] = None,
-    env: Annotated[str | None, typer.Option("--env", metavar="KIND", help="As for `run`: kind of environment.")] = None,
-    image: Annotated[
-        str | None, typer.Option("--image", metavar="REF", help="As for `run`: in a container of this image.")
-    ] = None,
+    command: Command,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    params: Params = None,
+    metrics: Metrics = None,
+    overrides: Overrides = None,
+    env: Env = None,
+    image: Image = None,
     seed: Seed = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no package index and no registry.")] = False,
     min_grade: Annotated[

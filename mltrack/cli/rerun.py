@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mltrack.cli.look import Branch, Since
-from mltrack.cli.run import AsJson, Cached, Experiment, Isolated, Many, Name, Quiet, Seed, Strict, Tags, Trace, Why
+from mltrack.cli.options import (
+    AsJson,
+    Cached,
+    Experiment,
+    Isolated,
+    Many,
+    Name,
+    Overrides,
+    Quiet,
+    Seed,
+    Strict,
+    Tags,
+    Trace,
+    Why,
+)
 from mltrack.cli.start import Reuse, drawn_keeping, say, told, working_directory
 from mltrack.errors import MltrackError, UsageError
 from mltrack.operations.request import RunRequest, silent
@@ -34,9 +48,7 @@ def rerun(
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="List what would be run; start nothing.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first that does not end well.")] = False,
-    overrides: Annotated[
-        Many, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter for this run only.")
-    ] = None,
+    overrides: Overrides = None,
     tags: Tags = None,
     name: Name = None,
     experiment: Experiment = None,
@@ -73,6 +85,7 @@ def rerun(
     if not asks and len(refs or ()) == 1 and not plan:
         return rerun_one((refs or [""])[0], options, as_json)
     from mltrack.cli.app import tell_error
+    from mltrack.views.reruns import repeats_line
 
     try:
         if asks == bool(refs):
@@ -81,6 +94,8 @@ def rerun(
             chosen = choose(project, refs or (), (where, since, branch), limit)
             for run in chosen.running:
                 say(f"{run.id} is still running and is left out")
+            if chosen.repeats:
+                say(repeats_line(chosen.repeats))
             return show_plan(chosen, as_json) if plan else rerun_all(project, chosen, options, fail_fast)
     except MltrackError as error:  # no command's own exit code has to be told from ours
         tell_error(error.message, error.hint)
@@ -115,7 +130,7 @@ def show_plan(chosen: Chosen, as_json: bool) -> int:
     from mltrack.views.reruns import plan_json, plan_page
 
     if as_json:
-        show_json(plan_json(chosen.runs, chosen.running))
+        show_json(plan_json(chosen))
     else:
         show(plan_page(chosen.runs))
     return 0
@@ -142,7 +157,7 @@ def rerun_all(project: Project, chosen: Chosen, options: RunRequest, fail_fast: 
             done.append(one)
             if one.error:
                 tell(f"{one.then.id} was not run again: {one.error}")
-            stopped = one.now is not None and one.now.status == "interrupted"
+            stopped = one.is_interrupted
             if stopped or (fail_fast and not one.is_well):
                 break
     except KeyboardInterrupt:
@@ -150,7 +165,7 @@ def rerun_all(project: Project, chosen: Chosen, options: RunRequest, fail_fast: 
     finally:
         project.progress.close()
     if options.output_to_stderr:
-        show_json(reruns_json(done, total))
+        show_json(reruns_json(done, chosen.runs))
     else:
-        show(reruns_page(done, total))
+        show(reruns_page(done, chosen.runs))
     return INTERRUPTED if stopped else int(not all(one.is_well for one in done))

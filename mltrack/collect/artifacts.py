@@ -105,7 +105,10 @@ def keep_artifacts(
         except (OSError, StorageError) as error:
             warnings.append(Warning("artifact-not-kept", f"{item.path} could not be kept: {error}."))
             continue
-        warnings += [Warning("artifact-not-kept", f"{path}: {reason}.") for path, reason in kept.problems]
+        warnings += [
+            Warning("artifact-not-kept", f"{os.path.join(item.path, path).rstrip('/')}: {reason}.")
+            for path, reason in kept.problems
+        ]
         if kept.digest is None:
             if kept.changed:
                 warnings.append(Warning("artifact-not-kept", f"{item.path} was still changing when the run ended."))

@@ -7,10 +7,11 @@ from dataclasses import field, fields, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from mltrack.compare.changes import Change, kind_of, of_fields, of_files, of_mappings, same_summary
+from mltrack.compare.changes import Change, content, kind_of, of_fields, of_files, of_mappings, same_summary
+from mltrack.compare.verdict.places import Known, same_places
 from mltrack.noun_json import to_dict
 from mltrack.nouns import noun
-from mltrack.records import CodeState, Environment, Hardware, Run
+from mltrack.records import Artifact, CodeState, Environment, Hardware, Run
 
 if TYPE_CHECKING:
     from mltrack.compare.noise.intervals import Noted
@@ -71,26 +72,64 @@ def diff_runs(a: Run, b: Run) -> Differences:
     """Every difference between two runs. A run has none to itself; swapping the runs mirrors the result."""
     if a == b:
         return Differences(a.id, b.id)
+    places = moved_artifacts(a, b)
+    code, aside = of_code(a.code, b.code)
     return Differences(
         a=a.id,
         b=b.id,
         command=tuple(of_fields(a, b, ("command", "cwd", "seed"))),
-        code=tuple(of_code(a.code, b.code)),
+        code=tuple(code),
         environment=tuple(of_environments(a.environment, b.environment)),
         hardware=tuple(of_hardware(a.hardware, b.hardware)),
         inputs=tuple(of_files(a.inputs, b.inputs)),
         params=tuple(of_mappings(a.params, b.params)),
         metrics=tuple(of_mappings(a.metrics, b.metrics, same=same_summary)),
-        artifacts=tuple(of_files(a.artifacts, b.artifacts)),
+        artifacts=tuple(of_artifacts(a, b, places)),
         outcome=tuple(of_fields(a, b, ("status", "exit_code", "signal"))),
-        informative=tuple(of_circumstances(a, b)),
+        informative=(*of_circumstances(a, b), *aside, *of_places(a, b, places)),
     )
 
 
-def of_code(a: CodeState, b: CodeState) -> list[Change]:
-    """Commit, tree, raw bytes and what was left out, here and in nested repositories (`<path>/: <field>`)."""
+def moved_artifacts(a: Run, b: Run) -> dict[str, str]:
+    """Path of an artifact of b -> the path in a that means the same place, where a time or a counter in it differs.
+
+    Paired as a verdict pairs them: the run that began first is the one that the other is held against.
+    """
+    is_forth = (a.created_at, a.id) <= (b.created_at, b.id)
+    then, now = (a, b) if is_forth else (b, a)
+    old, new = ({item.path: content(item) for item in run.artifacts} for run in (then, now))
+    moved = same_places(old, new, Known.of(then, now), lambda one, other: old[one] == new[other])
+    return moved if is_forth else {earlier: later for later, earlier in moved.items()}
+
+
+def of_artifacts(a: Run, b: Run, places: Mapping[str, str]) -> list[Change]:
+    """The changes of artifacts under a's paths; what was moved keeps its own path in b."""
+    at = {there: here for here, there in places.items()}
+
+    def back(change: Change) -> Change:
+        moved = change.kind in ("changed", "unknown") and change.what in at
+        return replace(change, b=replace(change.b, path=at[change.what])) if moved else change
+
+    moved = [replace(item, path=places.get(item.path, item.path)) for item in b.artifacts]
+    return [back(change) for change in of_files(a.artifacts, moved)]
+
+
+def of_places(a: Run, b: Run, places: Mapping[str, str]) -> list[Change]:
+    """The same bytes at what means the same place."""
+    before, after = by_path(a), by_path(b)
+    same = [(there, here) for here, there in places.items() if content(before[there]) == content(after[here])]
+    return [Change("artifacts", there, here, "changed") for there, here in sorted(same)]
+
+
+def by_path(run: Run) -> dict[str, Artifact]:
+    return {item.path: item for item in run.artifacts}
+
+
+def of_code(a: CodeState, b: CodeState) -> tuple[list[Change], list[Change]]:
+    """Commit, tree, raw bytes and what was left out, here and in nested repositories (`<path>/: <field>`); and what
+    is none where the trees are the same: git's opinion of one tree, and the commit that it was seen from."""
     before, after = dict(nested_states(a)), dict(nested_states(b))
-    found = []
+    found, aside = [], []
     for path in sorted(before.keys() | after.keys()):
         prefix = f"{path}: " if path else ""
         first, second = before.get(path), after.get(path)
@@ -99,9 +138,14 @@ def of_code(a: CodeState, b: CodeState) -> list[Change]:
                 {} if first is None else {"tree": first.tree}, {} if second is None else {"tree": second.tree}, prefix
             )
             continue
-        found += of_fields(first, second, ("commit", "tree", "dirty", "raw", "prefix"), prefix)
+        if first.tree is not None and first.tree == second.tree:
+            aside += of_fields(first, second, ("commit", "dirty"), f"code.{prefix}")
+            names: tuple[str, ...] = ("raw", "prefix")
+        else:
+            names = ("commit", "tree", "dirty", "raw", "prefix")
+        found += of_fields(first, second, names, prefix)
         found += of_mappings(left_out(first), left_out(second), f"{prefix}left_out.")
-    return found
+    return found, aside
 
 
 def nested_states(code: CodeState, path: str = "") -> Iterable[tuple[str, CodeState]]:

@@ -62,5 +62,7 @@ class Outcome:
     log_size_bytes: int = 0
     log_truncated: bool = False
     log_error: str | None = None
+    is_interrupted: bool = False
+    """Somebody asked it to end (Ctrl-C, SIGTERM ...), whatever it made of that: it may have ended well."""
     output_error: str | None = None
     """Why output could not be passed on to standard output or error in full, other than that its reader left."""

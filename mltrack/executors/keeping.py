@@ -238,6 +238,7 @@ class Keeper:
             "log_size_bytes": self.log.size,
             "log_truncated": self.log.truncated,
             "log_error": self.log.error,
+            "is_interrupted": self.is_interrupted,
             "output_error": output_error(pump),
         }
 

@@ -15,7 +15,7 @@ from mltrack.errors import UsageError
 from mltrack.formats.yaml_nodes import Broken, parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import Any
 
@@ -92,14 +92,18 @@ def parse_json(data: bytes) -> Any:
         raise Broken(str(error)) from error
 
 
-def parse_toml(data: bytes) -> dict[str, Any]:
-    """TOML, its dates and times as ISO text. Raises Broken."""
+def iso_text(moment: Any) -> str:
+    return str(moment.isoformat())
+
+
+def parse_toml(data: bytes, dated: Callable[[Any], str] = iso_text) -> dict[str, Any]:
+    """TOML, its dates and times as ISO text, or as what `dated` makes of them. Raises Broken."""
     from importlib import import_module
 
     toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     text = decode(data)
     try:
-        values: dict[str, Any] = _plain_toml(toml.loads(text))
+        values: dict[str, Any] = _plain_toml(toml.loads(text), dated)
     except toml.TOMLDecodeError as error:
         found = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
         problem = str(error)[: found.start()] if found else str(error)
@@ -108,12 +112,12 @@ def parse_toml(data: bytes) -> dict[str, Any]:
     return values
 
 
-def _plain_toml(value: Any) -> Any:
+def _plain_toml(value: Any, dated: Callable[[Any], str]) -> Any:
     if isinstance(value, dict):
-        return {key: _plain_toml(item) for key, item in value.items()}
+        return {key: _plain_toml(item, dated) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain_toml(item) for item in value]
-    return value.isoformat() if hasattr(value, "isoformat") else value
+        return [_plain_toml(item, dated) for item in value]
+    return dated(value) if hasattr(value, "isoformat") else value
 
 
 def parse_ini(data: bytes) -> dict[str, dict[str, Any]]:

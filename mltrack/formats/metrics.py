@@ -103,7 +103,7 @@ def _row_points(rows: Iterable[dict[str, Any]]) -> Iterator[Point]:
     """The points of rows of flat names; the step is a column, else the row's index, else none for a lone row."""
     rows = list(rows)
     for index, row in enumerate(rows):
-        step_name = _step_name(row)
+        step_name = step_name_of(row)
         step = _step(row[step_name]) if step_name else index if len(rows) > 1 else None
         for name, item in row.items():
             value = None if name == step_name else number(item)
@@ -111,7 +111,7 @@ def _row_points(rows: Iterable[dict[str, Any]]) -> Iterator[Point]:
                 yield Point(name, value, step)
 
 
-def _step_name(row: dict[str, Any]) -> str | None:
+def step_name_of(row: dict[str, Any]) -> str | None:
     """The name of the row's step, whose last part (`time/total_timesteps`, `train.step`) is one of STEPS."""
     by_last = {_LAST.split(name)[-1].lower(): name for name in reversed(row) if _step(row[name]) is not None}
     return next((by_last[word] for word in STEPS if word in by_last), None)
@@ -151,9 +151,7 @@ def _csv_rows(data: bytes, suffix: str) -> Iterator[dict[str, Any]]:
     import io
 
     text = decode(data)
-    first = text.partition("\n")[0]
-    delimiter = "\t" if suffix == ".tsv" else max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=csv_delimiter(text, suffix))
     names: list[str] | None = None
     try:
         for row in reader:
@@ -161,10 +159,10 @@ def _csv_rows(data: bytes, suffix: str) -> Iterator[dict[str, Any]]:
                 if not row:
                     continue
                 names = [cell.strip().lstrip("#").strip() for cell in row]
-                if any(_cell(cell) is None for cell in names):
+                if any(cell_number(cell) is None for cell in names):
                     continue
                 names = [f"column{index + 1}" for index in range(len(names))]  # no header
-            cells = zip(names, map(_cell, row), strict=False)
+            cells = zip(names, map(cell_number, row), strict=False)
             values = {name: cell for name, cell in cells if cell is not None and name}
             if values:
                 yield values
@@ -172,7 +170,13 @@ def _csv_rows(data: bytes, suffix: str) -> Iterator[dict[str, Any]]:
         raise Broken(str(error), reader.line_num) from error
 
 
-def _cell(text: str) -> int | float | None:
+def csv_delimiter(text: str, suffix: str) -> str:
+    """What the values of a table are separated by: told by its first line."""
+    return "\t" if suffix == ".tsv" else max(",;\t", key=text.partition("\n")[0].count)
+
+
+def cell_number(text: str) -> int | float | None:
+    """The number that a cell of a table is; None for any other text."""
     text = text.strip()
     if _NUMBER.fullmatch(text):
         return float(text)

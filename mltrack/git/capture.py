@@ -208,7 +208,8 @@ def _write_snapshot(repo: Repository, listing: Listing, tree: str) -> str:
 def _code_state(
     site: Site, nested: Mapping[bytes, Captured], changes: Mapping[bytes, object], written: tuple[str, str]
 ) -> CodeState:
-    listing, private = site.listing, is_private(site.repo)
+    listing = site.listing
+    private = listing.commit is None and is_private(site.repo)
     changed = set(changes) | listing.staged | listing.unmerged | listing.intended
     changed |= {path for path, inner in nested.items() if inner.code.dirty}
     if private:

@@ -18,7 +18,7 @@ from mltrack.git.capture import REFS
 from mltrack.git.exclusions import is_ours
 from mltrack.git.indexfile import IndexEntry, write_index
 from mltrack.git.pack import index_pack
-from mltrack.git.repository import Repository, ask, failure, git, make_repository
+from mltrack.git.repository import MARK, Repository, ask, failure, git, make_repository
 from mltrack.git.worktree import BLOCK, EXECUTABLE, FILE, GITLINK, LINK
 from mltrack.nouns import noun
 from mltrack.records import CodeState
@@ -120,6 +120,8 @@ def _set_head(repo: Repository, code: CodeState) -> None:
     elif code.branch is not None:
         git(repo, "check-ref-format", f"refs/heads/{code.branch}")
         git(repo, "symbolic-ref", "HEAD", f"refs/heads/{code.branch}")
+    else:  # the code was in no repository, so that there is nothing to be dirty against here either
+        (repo.git_dir / MARK).touch()
     git(repo, "update-ref", f"{REFS}{code.snapshot}", f"{code.snapshot}")
 
 

@@ -13,11 +13,16 @@ import sys as _sys
 import time as _time
 
 __path__ = [_os.path.dirname(_os.path.dirname(_os.path.abspath(__file__)))]
-__all__ = ["log", "log_artifact", "log_metric", "log_params", "run_id", "start_run"]
+__all__ = ["log", "log_artifact", "log_metric", "log_params", "run_id", "runs", "start_run"]
 
 _RESERVED = ("step", "t")
 _NAMES_KEPT = 10000
 _LOWEST = 100  # a descriptor's number that a program which closes and opens its own will hardly reach
+
+_ASK = (
+    "mltrack.runs() needs the whole mltrack, which is not installed for %s: install mltrack-ledger there, or ask the"
+    " command: mltrack ls QUERY --json" % _sys.executable
+)
 
 _names = {}  # name of a metric -> its JSON, with the comma and the colon
 _end = None  # of a line: names the rank, where this process is one of several; known with the first line
@@ -31,10 +36,6 @@ def __getattr__(name):
         from mltrack.version import VERSION
 
         return VERSION
-    if name == "runs":
-        from mltrack.operations.asking import runs
-
-        return runs
     raise AttributeError("module 'mltrack' has no attribute %r" % name)
 
 
@@ -299,6 +300,18 @@ class _Run:
 
     def __exit__(self, *exc):
         self.close()
+
+
+def runs(*query, **more):
+    """The runs that fit a query, as the whole mltrack finds them: `runs("metrics.acc > 0.9", limit=5)`."""
+    if _sys.version_info < (3, 10):
+        raise ImportError(_ASK)
+    try:
+        from mltrack.operations.asking import runs as ask
+
+        return ask(*query, **more)
+    except ImportError as error:
+        raise ImportError("%s (%s)" % (_ASK, error))
 
 
 def start_run():

@@ -51,9 +51,12 @@ RULES: Mapping[str, str] = {
 
 SYSTEM = (
     "/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/etc", "/opt", "/var/lib", "/var/cache",
-    "/var/log", "/var/run", "/snap", "/nix", "/gnu", "/boot", "/System", "/Library", "/Applications", "/private/etc",
+    "/var/log", "/snap", "/nix", "/gnu", "/boot", "/System", "/Library", "/Applications", "/private/etc",
+    "/run/systemd", "/run/udev", "/run/dbus", "/run/NetworkManager", "/run/resolvconf", "/run/mount",
 )  # fmt: skip
-DEVICES = ("/dev", "/proc", "/sys", "/run")
+DEVICES = ("/dev", "/proc", "/sys")
+CREDENTIALS = ("/run/secrets", "/run/credentials")
+"""Where container engines and systemd put passwords for a service."""
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/private/var/folders")
 HOME_CACHES = (
     ".cache",
@@ -265,8 +268,11 @@ class Placer:
             return self.rule_at_home(directory[len(home) + 1 :])
         if in_root or any(is_below(directory, place) for place in self.world.temporary):
             return None
+        directory = directory.removeprefix("/var") if is_below(directory, "/var/run") else directory
         if any(is_below(directory, place) for place in DEVICES):
             return "device"
+        if any(is_below(directory, place) for place in CREDENTIALS):
+            return "secret"
         return "system" if any(is_below(directory, place) for place in SYSTEM) else None
 
     def rule_at_home(self, below: str) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,16 +69,34 @@ def tell_unknown(project: Project, query: RunQuery, tell: Tell) -> None:
 
 
 def runs(
-    query: str = "", *, sort: str = "-created_at", limit: int | None = None, directory: str | Path = "."
+    query: str = "", *, sort: str = "-created_at", limit: int | None = None, directory: str | Path | None = None
 ) -> list[Run]:
     """The runs of the project around `directory` that fit a query of `docs/reference/query.md`, newest first.
 
-    `sort` is a field, after `-` largest first. Raises UsageError for a query that is none, NotFound without a project.
+    `sort` is a field, after `-` largest first. Without a directory it is the current one's project; in what mltrack
+    laid out, the project that did. Raises UsageError for what cannot be asked, NotFound without a project.
     """
     from mltrack.ledger.queries import RunQuery
     from mltrack.operations.find import list_runs
     from mltrack.project import Project
 
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise UsageError(f"limit={limit!r} is no number of runs.", "Give an integer from 1, or None for all.")
     asked = RunQuery(limit, sort, where=condition_of([query]), without_packages=False)
-    with Project.get(Path(directory)) as project:
+    start = Path.cwd() if directory is None else Path(directory).absolute()
+    variables = os.environ if directory is None else {}
+    with Project.find(start) or laid_out_by(start, variables) or Project.get(start) as project:
         return list_runs(project, asked)
+
+
+def laid_out_by(start: Path, variables: Mapping[str, str]) -> Project | None:
+    """The project that owns a workspace: it lies below its `.mltrack/`, or was named by a person, and then the command
+    that runs there was told where to put its artifacts."""
+    from mltrack.project import STATE, Project
+
+    told = variables.get("MLTRACK_ARTIFACTS")
+    for place in (start, *((Path(told),) if told else ())):
+        for above in place.parents:
+            if above.name == STATE and above.is_dir():
+                return Project(above.parent)
+    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mltrack.errors import DataMissing, RemoteError
+from mltrack.errors import Damaged, DataMissing, RemoteError
 from mltrack.operations.request import Tell, silent
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ def bring(project: Project, digests: Sequence[str]) -> None:
 
         try:
             fetch_objects(project.remote(name), project.store, sorted(missing))
-        except (DataMissing, RemoteError) as error:
+        except (Damaged, RemoteError) as error:
             failures.append(str(error))
+        except DataMissing:  # which names digests only
+            failures.append(f"the remote {name} does not have {'all of them' if len(missing) > 1 else 'it'}.")
         missing = project.store.missing(digests)
         if not missing:
             return

@@ -86,6 +86,8 @@ class RunRequest:
     parent: Parent | None = None
     reuse: Callable[[Run, PutBack], None] | None = None
     """Given, a past run of the very same may be returned instead of a new one, and this is told of it."""
+    when_interrupted: Callable[[], None] | None = None
+    """Called when the command was asked to end, even if it then ended with 0."""
 
 
 def longest(path: str, tops: Mapping[str, Any]) -> tuple[Any, str] | None:

@@ -139,36 +139,78 @@ def pull(
 
 
 def pull_from(project: Project, url: str, tell: Tell = silent) -> None:
-    """Bring the records of a remote. It becomes one of the project's, so that data can be fetched."""
-    known = {address: name for name, address in project.config.remotes.items()}
-    name = known.get(url)
-    if name is None:
-        name = "origin" if "origin" not in project.config.remotes else f"remote-{len(project.config.remotes) + 1}"
-        add_remote(project, name, url)
-        tell(f"added the remote {name}")
+    """Bring the records of a remote. Data can be fetched from it as long as this project is open; it does not become
+    one of the project's. Raises UsageError for a URL that holds a password."""
+    from mltrack.sync.urls import check_url
+
+    check_url(url)
+    address = absolute(url)
+    known = {
+        at if "://" in at else os.path.abspath(project.root / at): name for name, at in project.config.remotes.items()
+    }
+    name = known.get(address) or project.lend(address)
+    tell(f"fetching the records of {address}")
     pull(project, name=name)
+
+
+def absolute(url: str) -> str:
+    return url if "://" in url else os.path.abspath(url)
+
+
+class NewClone(Project):
+    """A project that was made for one command, in a directory that was empty or not there. Left by an error, it goes
+    again with all that it holds, until it `is_used`."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.was_there = root.exists()
+        self.is_used = False
+        """Somebody's work may be in it."""
+
+    def __exit__(self, *exc: object) -> None:
+        if exc[0] is None or self.is_used:
+            super().__exit__(*exc)
+        else:
+            self.take_back()
+
+    def take_back(self) -> None:
+        """Remove it. Nothing else was in the directory, which stays if it was there."""
+        from mltrack.operations.keeping.workspaces import remove
+
+        self.close()
+        if not self.was_there:
+            remove(self.root)
+            return
+        for place in list(self.root.iterdir()):
+            if place.is_dir() and not place.is_symlink():
+                remove(place)
+            else:
+                place.unlink(missing_ok=True)
 
 
 def clone(url: str, top: Path, tell: Tell = silent) -> Project:
     """A new project with the records of a remote, as a git repository with nothing checked out."""
     from mltrack.git.repository import git_environment
 
-    check_absent(top)
     project = clone_records(url, top, tell)
+    project.is_used = True
     done = subprocess.run(["git", "init", "-q", str(top)], env=git_environment(), capture_output=True, text=True)
     if done.returncode:
         raise StorageError(f"git could not make a repository in {top}: {done.stderr.strip()}", "See its message.")
     return project
 
 
-def clone_records(url: str, top: Path, tell: Tell = silent) -> Project:
-    """A new project in `top` that has the records of a remote, and the remote as `origin`. No data comes along."""
+def clone_records(url: str, top: Path, tell: Tell = silent) -> NewClone:
+    """A new project in `top` that has the records of a remote, and the remote as `origin`. No data comes along.
+
+    Raises UsageError where `top` is not empty.
+    """
     from mltrack.sync.urls import check_url
 
     check_url(url)
-    made = not top.exists()
-    address = url if "://" in url or os.path.isabs(url) else os.path.abspath(url)
-    project = Project(top)
+    check_absent(top)
+    address = absolute(url)
+    project = NewClone(top)
     project.tell = tell
     try:
         project.make()
@@ -176,22 +218,17 @@ def clone_records(url: str, top: Path, tell: Tell = silent) -> Project:
         tell(f"fetching the records of {address}")
         pull(project)
     except BaseException:
-        project.close()
-        discard(top, made)
+        project.take_back()
         raise
     return project
 
 
-def discard(top: Path, made: bool) -> None:
-    """Take back a clone that came to nothing."""
-    import shutil
-
-    shutil.rmtree(top if made else top / ".mltrack", ignore_errors=True)
-
-
 def check_absent(top: Path) -> None:
     if top.exists() and (not top.is_dir() or any(top.iterdir())):
-        raise UsageError(f"{top} is there already and is not an empty directory.", "Name another one.")
+        raise UsageError(
+            f"{top} is there already and is not an empty directory.",
+            "Name another one, with --into where that is asked for.",
+        )
 
 
 @noun

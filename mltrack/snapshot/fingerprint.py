@@ -13,15 +13,25 @@ from mltrack.digest import digest_json, keyed_digest
 from mltrack.nouns import noun
 from mltrack.records import CodeState, Environment, Input
 
-VOLATILE = {
-    "PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "DISPLAY", "WINDOWID", "PS1", "PS2", "LS_COLORS", "HISTFILE",
-    "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "LOGNAME", "MAIL", "WAYLAND_DISPLAY", "COLORTERM",
-}  # fmt: skip
-VOLATILE_PREFIXES = ("TERM", "SSH_", "XDG_", "DBUS_", "TMUX", "VSCODE_", "MLTRACK_", "GPG_", "ITERM_", "KITTY_", "GIT_")
-"""Variables that change from shell to shell and do not change what a training command computes."""
+OWN = frozenset(("RUN_ID", "RUN_DIR", "METRICS", "PARAMS", "ARTIFACTS", "RESUME"))
+"""What we set for each run anew, less the `MLTRACK_` in front: others that begin so are the user's."""
 
-LASTING = {"XDG_CACHE_HOME", "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"}
-"""Those among them that say where settings and data are looked for."""
+VOLATILE = frozenset((
+    "PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "DISPLAY", "WAYLAND_DISPLAY", "WINDOWID", "PS1", "PS2", "MAIL",
+    "LS_COLORS", "COLORTERM", "HISTFILE", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID", "GPG_TTY",
+    "GPG_AGENT_INFO", "TERM", "TERMCAP", "TERMINFO", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "TERM_SESSION_ID",
+    "TERMINATOR_UUID", "TERMINATOR_DBUS_NAME", "TERMINATOR_DBUS_PATH", "TMUX", "TMUX_PANE", "TMUX_TMPDIR",
+    "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_AGENT_LAUNCHER",
+    "DBUS_SESSION_BUS_ADDRESS", "DBUS_STARTER_ADDRESS", "DBUS_STARTER_BUS_TYPE", "XDG_SESSION_ID", "XDG_SESSION_TYPE",
+    "XDG_SESSION_CLASS", "XDG_SESSION_DESKTOP", "XDG_SESSION_PATH", "XDG_CURRENT_DESKTOP", "XDG_MENU_PREFIX",
+    "XDG_ACTIVATION_TOKEN", "XDG_RUNTIME_DIR", "XDG_SEAT", "XDG_SEAT_PATH", "XDG_VTNR", "ITERM_PROFILE",
+    "ITERM_SESSION_ID", "KITTY_WINDOW_ID", "KITTY_PID", "KITTY_PUBLIC_KEY", "KITTY_LISTEN_ON",
+    "KITTY_INSTALLATION_DIR",
+))  # fmt: skip
+"""Variables that change from shell to shell and do not change what a training command computes, each by its name: what
+only begins like one (`TERMINAL_REWARD`, `GIT_AUTHOR_NAME`) counts."""
+VOLATILE_PREFIXES = ("VSCODE_",)
+"""Of an editor that sets a dozen, and new ones with each version."""
 
 
 @noun
@@ -65,7 +75,8 @@ def fingerprint(basis: Basis, key: bytes) -> str | None:
 
 
 def is_volatile(name: str) -> bool:
-    return name in VOLATILE or (name.startswith(VOLATILE_PREFIXES) and name not in LASTING)
+    is_own = name.startswith("MLTRACK_") and name[len("MLTRACK_") :] in OWN
+    return is_own or name in VOLATILE or name.startswith(VOLATILE_PREFIXES)
 
 
 def code_identity(code: CodeState) -> list[Any]:

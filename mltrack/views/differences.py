@@ -146,7 +146,10 @@ def noise_cell(noted: Noted | None) -> Cell:
     """`inside noise (10 repetitions)`."""
     if noted is None:
         return ""
+    from mltrack.compare.noise.intervals import FEW
+
     many = f"{noted.repetitions} {'seeds' if noted.vary == 'seed' else 'repetitions'}"
+    many += ", too few" if noted.repetitions < FEW else ""
     return (f"inside noise ({many})", "green") if noted.is_inside else (f"outside noise ({many})", "yellow")
 
 
@@ -213,7 +216,7 @@ def file_section(page: Page, changes: Sequence[Change], ids: tuple[str, str]) ->
 
 def file_row(change: Change) -> tuple[Cell, ...]:
     a, b = change.a, change.b
-    path = f"{name_of(a)} → {name_of(b)}" if change.kind == "renamed" else name_of(b or a)
+    path = f"{name_of(a)} → {name_of(b)}" if a and b and a.path != b.path else name_of(b or a)
     if change.kind == "changed":
         told = f"{extent(a)} {short_digest(a.digest)} → {extent(b)} {short_digest(b.digest)}"
     elif change.kind == "renamed":

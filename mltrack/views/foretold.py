@@ -46,6 +46,8 @@ def foretold_page(found: Foretold) -> Page:
     page.field("environment", f"{found.environment}{packages}{', built already' if found.is_built else ''}")
     for room in found.rooms:
         page.field("room", f"about {size(room.needed_bytes)} of {size(room.free_bytes)} free in {room.place}")
+    if found.unsized:
+        page.field("", f"and {count(found.unsized, 'package')} of unknown size")
     if found.duration_s is not None:
         page.field("time", times(found.duration_s, found.earlier_s))
     if found.variables:

@@ -6,8 +6,8 @@ nothing is shortened, wrapped or left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Protocol
 
@@ -127,6 +127,10 @@ class Grid:
     gap: int = 2
     limit: int | None = None
     more: str = "... and {} more"
+    whole: tuple[int, ...] = ()
+    """Columns that are never shortened."""
+    is_last_below: bool = False
+    """Where rows are too long, are the texts of the last column wrapped, each below its row?"""
 
     def draw(self, width: int | None, colour: bool) -> list[str]:
         rows = list(self.rows)
@@ -137,16 +141,32 @@ class Grid:
         if self.header is not None:
             rows = [self.header, *rows]
         cells = [[split(cell) for cell in row] for row in rows]
-        lines = self.laid_out(cells, width, colour)
+        is_below = self.is_last_below and width is not None and self.natural_width(cells) > width
+        lines = (self.with_last_below if is_below else self.laid_out)(cells, width, colour)
         if hidden:
             lines.append(" " * self.indent + painted(self.more.format(f"{hidden:,}"), "dim", colour))
+        return lines
+
+    def natural_width(self, cells: list[list[tuple[str, str]]]) -> int:
+        """How wide a terminal must be for every cell to be shown whole."""
+        widths = [max((cell_width(row[place][0]) for row in cells), default=0) for place in range(len(self.aligns))]
+        return self.indent + sum(widths) + self.gap * (len(widths) - 1)
+
+    def with_last_below(self, cells: list[list[tuple[str, str]]], width: int | None, colour: bool) -> list[str]:
+        first = replace(self, aligns=self.aligns[:-1]).laid_out([row[:-1] for row in cells], width, colour)
+        start = self.indent + 2
+        lines = []
+        for line, row in zip(first, cells, strict=True):
+            text, style = row[-1]
+            below = wrapped(text, max(20, width - start) if width else None) if text else []
+            lines += [line, *(" " * start + painted(part, style, colour) for part in below)]
         return lines
 
     def laid_out(self, cells: list[list[tuple[str, str]]], width: int | None, colour: bool) -> list[str]:
         measured = [[cell_width(text) for text, _ in row] for row in cells]
         widths = [max((row[place] for row in measured), default=0) for place in range(len(self.aligns))]
         if width is not None:
-            widths = narrowed(widths, width - self.indent - self.gap * (len(widths) - 1))
+            widths = narrowed(widths, width - self.indent - self.gap * (len(widths) - 1), self.whole)
         lines = []
         for row, sizes in zip(cells, measured, strict=True):
             parts = []
@@ -162,11 +182,12 @@ class Grid:
         return lines
 
 
-def narrowed(widths: list[int], room: int) -> list[int]:
-    """The widths with the widest ones cut until all fit in the room (or cannot be cut further)."""
-    widths = [min(width, max(room, NARROWEST)) for width in widths]
-    while sum(widths) > room:
-        widest = max(range(len(widths)), key=widths.__getitem__)
+def narrowed(widths: list[int], room: int, whole: Collection[int] = ()) -> list[int]:
+    """The widths with the widest ones cut until all fit in the room (or cannot be cut further), but for the `whole`."""
+    others = [place for place in range(len(widths)) if place not in whole]
+    widths = [width if place in whole else min(width, max(room, NARROWEST)) for place, width in enumerate(widths)]
+    while others and sum(widths) > room:
+        widest = max(others, key=widths.__getitem__)
         if widths[widest] <= NARROWEST:
             break
         widths[widest] -= 1

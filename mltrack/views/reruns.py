@@ -13,7 +13,7 @@ from mltrack.views.text import age, clean, command_line, duration, short_id, sho
 from mltrack.views.verdict import style_of
 
 if TYPE_CHECKING:
-    from mltrack.operations.repeating.rerun_many import Again
+    from mltrack.operations.repeating.rerun_many import Again, Chosen
 
 LONGEST = 60
 """Cells of a command in a line of progress."""
@@ -22,6 +22,16 @@ LONGEST = 60
 def progress_line(number: int, total: int, run: Run) -> str:
     """`2 of 5: 3kq8f2zx  python train.py --lr 0.1`."""
     return f"{number + 1} of {total}: {short_id(run.id)}  {shorten(clean(command_line(run.command)), LONGEST)}"
+
+
+def repeats_line(repeats: Sequence[Run]) -> str:
+    """Why fewer are run than fit."""
+    many = (
+        f"{short_id(repeats[0].id)} repeats another and is"
+        if len(repeats) == 1
+        else f"{len(repeats)} repeat others and are"
+    )
+    return f"of the runs that fit, {many} left out; a query that names parent has all"
 
 
 def plan_page(runs: Sequence[Run], now: float | None = None) -> Page:
@@ -35,18 +45,25 @@ def plan_page(runs: Sequence[Run], now: float | None = None) -> Page:
     return page
 
 
-def reruns_page(done: Sequence[Again], planned: int) -> Page:
+def reruns_page(done: Sequence[Again], planned: Sequence[Run]) -> Page:
     """How they went; `planned` are more where it was stopped."""
     page = Page()
     page.grid(
         Grid([row(one) for one in done], "<<<><", header=titles("run", "again", "status", "took", "verdict"), indent=0)
     )
     page.blank()
-    well = sum(one.is_well for one in done)
-    page.line(f"{well} of {planned} ended well." if well < planned else f"All {planned} ended well.")
-    if len(done) < planned:
-        page.line(f"{planned - len(done)} not started.")
+    well, started = sum(one.is_well for one in done), sum(one.now is not None for one in done)
+    page.line(f"All {well} ended well." if well == len(planned) else f"{well} of {started} started ended well.")
+    left = [one.then for one in done if one.now is None] + not_reached(done, planned)
+    if left:
+        page.line(f"{len(left)} not started: {', '.join(short_id(run.id) for run in left)}.")
     return page
+
+
+def not_reached(done: Sequence[Again], planned: Sequence[Run]) -> list[Run]:
+    """Those after the one at which it was stopped."""
+    tried = {one.then.id for one in done}
+    return [run for run in planned if run.id not in tried]
 
 
 def row(one: Again) -> tuple[Cell, ...]:
@@ -70,13 +87,14 @@ def took(run: Run) -> str:
     return "" if run.duration_s is None else duration(run.duration_s)
 
 
-def plan_json(runs: Sequence[Run], running: Sequence[Run]) -> dict[str, Any]:
+def plan_json(chosen: Chosen) -> dict[str, Any]:
     """What would be run again, as JSON."""
-    made = [{"run": run.id, "status": run.status, "command": list(run.command)} for run in runs]
-    return {"runs": made, "running": [run.id for run in running]}
+    made = [{"run": run.id, "status": run.status, "command": list(run.command)} for run in chosen.runs]
+    left_out = {"running": [run.id for run in chosen.running], "repeats": [run.id for run in chosen.repeats]}
+    return {"runs": made, **left_out}
 
 
-def reruns_json(done: Sequence[Again], planned: int) -> dict[str, Any]:
+def reruns_json(done: Sequence[Again], planned: Sequence[Run]) -> dict[str, Any]:
     """How they went, as JSON."""
     made = [
         {
@@ -89,4 +107,5 @@ def reruns_json(done: Sequence[Again], planned: int) -> dict[str, Any]:
         }
         for one in done
     ]
-    return {"runs": made, "not_started": planned - len(done)}
+    left = not_reached(done, planned)
+    return {"runs": made, "not_started": len(left), "left": [run.id for run in left]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mltrack.compare.differences import LIBRARIES
-from mltrack.compare.verdict.grades import IDENTICAL, NOTHING_TO_COMPARE, is_success
+from mltrack.compare.verdict.grades import COULD_NOT_RUN, IDENTICAL, NOTHING_TO_COMPARE, is_success
 from mltrack.compare.verdict.judge import OUTCOME
 from mltrack.verdicts import ArtifactVerdict, Condition, MetricVerdict, Verdict
 from mltrack.views.page import Cell, Grid, Page
@@ -37,6 +37,9 @@ def verdict_page(verdict: Verdict, now: str | None = None) -> Page:
         f": {reason(verdict)}",
         (f"  (compared with {short_id(verdict.of)})", "dim"),
     )
+    for text in (verdict.cause or "").split("\n")[1:] if verdict.grade == COULD_NOT_RUN else ():
+        if text.strip():
+            page.line(f"    {text.rstrip()}")
     if verdict.cause and verdict.phase is None and now is not None:
         page.hint(("its output  ", "dim"), (f"mltrack log {short_id(now)}", "cyan"))
     artifacts = [item for item in verdict.artifacts if item.grade != IDENTICAL]
@@ -49,12 +52,14 @@ def verdict_page(verdict: Verdict, now: str | None = None) -> Page:
     if artifacts:
         same = sum(item.grade == IDENTICAL for item in outermost(verdict.artifacts))
         page.heading("Artifacts that differ", same_aside(same))
-        page.grid(Grid([artifact_row(item) for item in artifacts], "<<<", limit=MOST))
+        rows = [artifact_row(item) for item in artifacts]
+        page.grid(Grid(rows, "<<<", limit=MOST, whole=(1,), is_last_below=True))
     if metrics:
         page.heading("Metrics that differ", same_aside(len(verdict.metrics) - len(metrics)))
         rows = [metric_row(item) for item in metrics]
         noise = "noise" if any(item.low is not None for item in metrics) else ""
-        page.grid(Grid(rows, "<>>><<", header=heads("", "then", "now", "change", "", noise), limit=MOST))
+        header = heads("", "then", "now", "change", "", noise)
+        page.grid(Grid(rows, "<>>><<", header=header, limit=MOST, whole=(4,)))
     if conditions:
         page.heading("What was not the same around it")
         page.grid(condition_grid(conditions))

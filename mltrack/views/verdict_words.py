@@ -33,7 +33,7 @@ def reason(verdict: Verdict) -> str:
     """What the grade rests on, as a sentence or two after it."""
     if verdict.grade == COULD_NOT_RUN:
         where = f"it stopped at {verdict.phase}" if verdict.phase else "it stopped"
-        return f"{where}: {verdict.cause}" if verdict.cause else f"{where}."
+        return f"{where}: {first_line(verdict.cause)}" if verdict.cause else f"{where}."
     parts = [*of_artifacts(verdict.artifacts), *of_metrics(verdict)]
     if verdict.cause:
         return f"{verdict.cause} Compared all the same: {joined(parts)}." if parts else verdict.cause
@@ -43,6 +43,10 @@ def reason(verdict: Verdict) -> str:
         return "the command ended differently."
     around = of_conditions(verdict.conditions) if verdict.grade != IDENTICAL else ""
     return f"{joined(parts)}.{around}"
+
+
+def first_line(text: str) -> str:
+    return text.split("\n", 1)[0]
 
 
 def joined(parts: Sequence[str]) -> str:
@@ -173,7 +177,7 @@ def told(value: object) -> str:
 def few_words(verdict: Verdict) -> str:
     """What differed, for a list: `loss +0.3 %, model.bin`; the cause where it could not run."""
     if verdict.cause:
-        return verdict.cause
+        return first_line(verdict.cause)
     metrics = [item for item in verdict.metrics if item.grade != IDENTICAL]
     artifacts = [item for item in outermost(verdict.artifacts) if item.grade != IDENTICAL]
     worst: list[tuple[int, str]] = [(GRADES.index(item.grade), brief(item)) for item in metrics]
@@ -201,6 +205,11 @@ def what_next(verdict: Verdict, now: str | None) -> list[tuple[str, str]]:
             ("compare files next time", "mltrack run --output PATH -- ..."),
             ("or numbers", "mltrack run --metrics FILE -- ..., or log them"),
         ]
+    if verdict.grade == COULD_NOT_RUN and verdict.phase == "environment":
+        return [
+            ("what of it can be had", f"mltrack env check {short_id(verdict.of)}"),
+            ("keep its packages with it", f"mltrack push --wheels {short_id(verdict.of)}, where it ran"),
+        ]
     if verdict.grade != DIFFERENT or verdict.cause:
         return []
     found = [("all that differs", f"mltrack diff {short_id(verdict.of)} {short_id(now)}")] if now else []
@@ -209,12 +218,23 @@ def what_next(verdict: Verdict, now: str | None) -> list[tuple[str, str]]:
     if verdict.calibration is None and (differing or opened):
         found.append(("is it noise?", f"mltrack calibrate {short_id(verdict.of)} -n 10"))
     timings = [name for name in differing if any(word in name.lower() for word in TIMINGS)]
+    keys = [key for item in opened if (key := timing_of(item)) is not None]
+    if keys:
+        found.append(("timings say nothing", f"verdict: {{ignore: [{json.dumps(keys[0])}]}} in mltrack.yaml"))
     if timings:
         found.append(("timings say nothing", f"verdict: {{ignore: [{json.dumps(timings[0])}]}} in mltrack.yaml"))
     elif differing:
-        name = differing[0] if re.fullmatch(r"[A-Za-z_][\w./-]*", differing[0]) else json.dumps(differing[0])
+        whole = re.sub(r" \((?:min|max|at [^()]*)\)$", "", differing[0])  # their tolerance is that of the metric
+        name = whole if re.fullmatch(r"[A-Za-z_][\w./-]*", whole) else json.dumps(whole)
         found.append(("it may move", f"verdict: {{tolerance: {{{name}: {{rel: 0.01}}}}}} in mltrack.yaml"))
     return found
+
+
+def timing_of(item: ArtifactVerdict) -> str | None:
+    """`log.csv#seconds`, as a rule that leaves out the column or key that is furthest apart, if it is a duration."""
+    where = (item.measure and item.measure.where) or ""
+    label = where.rpartition(", column ")[2] if ", column " in where else where.rpartition(".")[2].partition("[")[0]
+    return f"{item.path}#{label}" if any(word in label.lower() for word in TIMINGS) else None
 
 
 def changed(item: ArtifactVerdict) -> bool:

@@ -22,7 +22,7 @@ def verdicts_page(runs: Sequence[Run], now: float | None = None) -> Page:
         page.line("  ", ("mltrack reproduce RUN", "cyan"))
         return page
     titles = ("run", "", "of", "verdict", "age", "what differed")
-    page.grid(Grid(rows, "<<<<><", header=[(title, "dim") for title in titles], indent=0))
+    page.grid(Grid(rows, "<<<<><", header=[(title, "dim") for title in titles], indent=0, whole=(0, 2, 3)))
     return page
 
 

@@ -165,6 +165,34 @@ def test_a_snapshot_commit_alone_is_not_a_difference() -> None:
     assert changed(code=replace(code, snapshot="99" * 20, packs=(digest("8"),))).is_empty
 
 
+def test_of_one_tree_the_commit_and_whether_it_is_dirty_are_circumstances() -> None:
+    code = sample_run().code
+    nested = NestedCode("vendor/lib", replace(code.nested[0].code, commit="55" * 20, dirty=True))
+    found = changed(code=replace(code, commit="a" * 40, dirty=False, branch=None, nested=(nested,)))
+    assert found.is_empty and whats(found.informative).keys() >= {
+        "code.commit", "code.dirty", "code.branch", "code.vendor/lib/: commit", "code.vendor/lib/: dirty",
+    }  # fmt: skip
+    assert whats(changed(code=replace(code, dirty=False, raw=digest("c"))).code) == {"raw": "added"}
+    nothing = diff_runs(sample_run(code=CodeState()), sample_run(id=OTHER, code=CodeState(commit="a" * 40)))
+    assert whats(nothing.code) == {"commit": "added"}, "that two trees are unknown does not make them one"
+
+
+def test_files_in_directories_called_after_the_day_are_compared_with_one_another() -> None:
+    old, new = "out/2026-11-21/01-02-04", "out/2026-11-22/08-00-01"
+    then = sample_run(
+        artifacts=(artifact(f"{old}/log", "1"), artifact(f"{old}/model", "m"), artifact("year_2019", "y"))
+    )
+    files = (artifact(f"{new}/log", "2"), artifact(f"{new}/model", "m"), artifact("year_2020", "z"))
+    began = "2026-11-22T08:00:00.000000Z"
+    now = sample_run(id=OTHER, created_at=began, started_at=began, artifacts=files)
+    for a, b, first, second in ((then, now, old, new), (now, then, new, old)):
+        found = diff_runs(a, b)
+        log = next(change for change in found.artifacts if change.kind == "changed")
+        assert (log.what, log.a.path, log.b.path) == (f"{first}/log", f"{first}/log", f"{second}/log")
+        assert len(found.artifacts) == 3, "years are not days on which a run ran"
+        assert Change("artifacts", f"{first}/model", f"{second}/model", "changed") in found.informative
+
+
 def test_what_was_left_out_of_only_one_snapshot_is_named() -> None:
     found = changed(code=replace(sample_run().code, left_out=(LeftOut("other.bin", 5, "too large"),)))
     assert whats(found.code) == {"left_out.data/huge.bin": "removed", "left_out.other.bin": "added"}

@@ -13,14 +13,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mltrack.compare.noise.intervals import (
+    best,
     between,
     bound,
     explains,
     holds,
+    in_common,
     interval,
     is_constant,
     is_steady,
     is_within,
+    looks_alike,
     says_nothing,
     share,
     spread,
@@ -29,7 +32,7 @@ from mltrack.compare.noise.intervals import (
 from mltrack.digest import canonical_json, plain
 from mltrack.ledger.shape import misfit
 from mltrack.noun_json import from_dict, to_dict
-from mltrack.verdicts import Calibration, Measure, Spread, Variation
+from mltrack.verdicts import Calibration, Looks, Measure, Spread, Variation
 from mltrack.views.calibration import plot
 from tests.benchmarks import noise as simulation
 from tests.compare.samples import metric, sample_run
@@ -154,9 +157,29 @@ def test_both_the_absolute_and_the_relative_difference_must_be_noise() -> None:
     assert explains(around_zero, Measure(4, 1, 0.2, "Infinity"))
 
 
+def test_what_says_nothing_is_of_the_size_and_the_kind_that_the_repetitions_had() -> None:
+    seen = in_common([Looks(1000, 1000, "800495"), Looks(1010, 1010, "800496")])
+    assert seen == Looks(1000, 1010, "8004")
+    assert looks_alike(seen, Looks(1050, 1050, "8004ff"))
+    for other in (Looks(0, 0), Looks(1050, 1050, "8104"), Looks(5000, 5000, "8004"), Looks(500, 500, "8004"),
+                  Looks(1000, 1000, "8004", is_text=True), None):  # fmt: skip
+        assert not looks_alike(seen, other)
+
+
+def test_the_calibration_with_the_most_repetitions_counts_and_of_equals_the_newest() -> None:
+    def one(name: str, many: int) -> Calibration:
+        return Calibration(name, "x", "nothing", ("r",) * many, (None,) * many, None, "", 0.95, 0.95)
+
+    known = [one("a", 10), one("b", 10), one("c", 2)]
+    assert [found.id for found in (best(known, "nothing"), best(known[2:], "nothing")) if found] == ["b", "c"]
+    assert best(known, "seed") is None
+
+
 def test_bytes_say_nothing_only_if_they_were_others_every_time() -> None:
-    every = Variation(contents=10, as_recorded=0)
+    every = Variation(contents=10, as_recorded=0, looks=Looks(100, 120, "8004"))
     assert says_nothing(every, 10)
+    assert not says_nothing(replace(every, looks=None), 10) and not says_nothing(replace(every, looks=Looks(0, 9)), 10)
+    assert not says_nothing(replace(every, looks=Looks(100, 120, "", is_text=True)), 10)
     assert not says_nothing(every, 11) and not says_nothing(replace(every, contents=9), 10)
     assert not says_nothing(replace(every, as_recorded=1), 10) and not says_nothing(replace(every, missing=1), 10)
     assert not says_nothing(replace(every, largest=0.1), 10), "what can be measured says something"

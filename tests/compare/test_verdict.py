@@ -12,13 +12,13 @@ from mltrack.compare.changes import same_number
 from mltrack.compare.comparators import Finding
 from mltrack.compare.verdict.grades import GRADES, is_success
 from mltrack.compare.verdict.judge import could_not_run, judge
-from mltrack.compare.verdict.outputs import Evidence
-from mltrack.compare.verdict.rules import Rules
+from mltrack.compare.verdict.outputs import Curve, Evidence
+from mltrack.compare.verdict.rules import Rules, is_measure_within, is_within, keys_left_out
 from mltrack.config import Tolerance
 from mltrack.digest import plain
 from mltrack.noun_json import from_dict, to_dict
 from mltrack.records import CodeState, MetricSummary, Observation, Run
-from mltrack.verdicts import Verdict
+from mltrack.verdicts import Calibration, Measure, Spread, Verdict
 from tests.compare.samples import artifact, digest, input_file, metric, sample_run
 from tests.compare.strategies import quick, runs
 
@@ -170,9 +170,17 @@ def test_another_number_of_points_is_told_and_counts() -> None:
     assert pair(then, now, Rules(tolerance={"loss (points)": Tolerance(abs=2)})).grade == "within tolerance"
 
 
-def test_minimum_and_maximum_are_not_judged() -> None:
+def test_all_that_is_known_of_a_metric_is_judged() -> None:
     summary = MetricSummary(0.5, 0.1, 0.9, 3, 2)
-    assert pair({"metrics": {"l": summary}}, {"metrics": {"l": replace(summary, min=0.2)}}).grade == "identical"
+    for changes, part in (({"min": 0.2}, "min"), ({"max": 0.8}, "max"), ({"last_step": 3}, "last step")):
+        verdict = pair({"metrics": {"l": summary}}, {"metrics": {"l": replace(summary, **changes)}})
+        assert (verdict.grade, verdict.metrics[0].name) == ("different", f"l ({part})")
+    rules = Rules(tolerance={"l": Tolerance(abs=0.1)})
+    near, far = (
+        pair({"metrics": {"l": summary}}, {"metrics": {"l": replace(summary, min=by)}}, rules) for by in (0.2, 0.3)
+    )
+    assert (near.grade, far.grade) == ("within tolerance", "different")
+    assert len(losses(1.0, 2.0).metrics) == 1, "of one point the smallest is the last"
 
 
 def test_ignored_metrics_and_files_are_left_out() -> None:
@@ -185,11 +193,55 @@ def test_ignored_metrics_and_files_are_left_out() -> None:
         assert not verdict.artifacts
 
 
-def test_a_metrics_file_is_compared_by_its_metrics() -> None:
-    then = {"metrics": {"loss": metric(1.0)}, "artifacts": (artifact("metrics.json", "a"),)}
-    now = {"metrics": {"loss": metric(1.0)}, "artifacts": (artifact("metrics.json", "b"),)}
-    assert pair(then, now, Rules(metric_files=("metrics.json",))).grade == "identical"
-    assert pair(then, now).grade == "different"
+def test_the_numbers_in_a_metrics_file_are_compared_as_metrics_and_the_rest_as_a_file() -> None:
+    rules = Rules(tolerance={"loss": Tolerance(abs=0.1)}, metric_files=("m.json",))
+    then = sample_run(metrics={"loss": metric(1.0), "other": metric(1)}, artifacts=(artifact("m.json", "a"),))
+
+    def grades(loss: float, rest: str) -> list[str]:
+        metrics = {**then.metrics, "loss": metric(loss)}
+        now = replace(then, metrics=metrics, artifacts=(artifact("m.json", "b"),))
+        evidence = Evidence(findings={"m.json": Finding(rest, "a word")}, metric_names={"m.json": ("loss",)})
+        verdict = judge(then, now, rules, evidence)
+        return [verdict.artifacts[0].grade, verdict.grade]
+
+    assert grades(1.0, "identical") == ["equivalent", "equivalent"]
+    assert grades(1.05, "identical") == ["within tolerance", "within tolerance"]
+    assert grades(1.5, "equivalent") == ["different", "different"]
+    assert grades(1.0, "different") == ["different", "different"]
+
+
+def test_a_curve_that_moved_is_excused_by_what_excuses_its_last_value() -> None:
+    then = sample_run(artifacts=(), metrics={"loss": metric(1.0, 9)})
+    curve = Curve("at step 3", 0.5, 0.6, Measure(9, 1, 0.1, 0.2, "at step 3"))
+
+    def grade(known: Curve, calibration: Calibration | None = None, **tolerance: Tolerance) -> str:
+        return judge(then, then, Rules(tolerance), Evidence(curves={"loss": known}), calibration).grade
+
+    def noise(*values: float) -> Calibration:
+        spread = Spread(values, 1.0, 0.1, 0.5, 1.5)
+        return Calibration("c", "x", "nothing", ("r",) * 9, (7,) * 9, None, "", 0.95, 0.95, metrics={"loss": spread})
+
+    assert (grade(curve), grade(curve, None, loss=Tolerance(abs=0.1))) == ("different", "within tolerance")
+    assert grade(curve, None, loss=Tolerance(abs=0.05)) == "different"
+    assert (grade(curve, noise(1.0, 1.1)), grade(curve, noise(1.0, 1.0))) == ("within noise", "different")
+    assert judge(then, then, Rules(ignore=("loss",)), Evidence(curves={"loss": curve})).grade == "nothing to compare"
+
+
+def test_a_tolerance_of_a_file_has_the_slack_of_a_metric() -> None:
+    by = 0.3 - 0.2
+    assert by > 0.0999 and is_measure_within(Measure(1, 1, 0.7 - 0.6, 1.0), Tolerance(abs=0.1)) == (
+        is_within(0.6, 0.7 - 0.6, Tolerance(abs=0.1))
+    )
+    above = 0.1 * (1 + 1e-12)
+    assert is_measure_within(Measure(1, 1, above, 1.0), Tolerance(abs=0.1)) and is_within(
+        0.6, above, Tolerance(abs=0.1)
+    )
+    assert not is_measure_within(Measure(1, 1, 0.1001, 1.0), Tolerance(abs=0.1))
+
+
+def test_keys_of_files_can_be_left_out() -> None:
+    ignore = ("log.csv#seconds", "*.json#*_s", "a.txt")
+    assert [keys_left_out(path, ignore) for path in ("log.csv", "x/b.json", "a.txt")] == [("seconds",), ("*_s",), ()]
 
 
 def test_a_metrics_file_that_gave_no_metric_is_compared_by_its_bytes() -> None:

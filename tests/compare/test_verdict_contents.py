@@ -16,7 +16,7 @@ from mltrack.compare.verdict.outputs import MOST_MEMBERS, Evidence
 from mltrack.compare.verdict.rules import Rules
 from mltrack.config import Tolerance
 from mltrack.records import Artifact, Parent
-from mltrack.verdicts import Calibration, Measure, Spread, Variation, Verdict
+from mltrack.verdicts import Calibration, Looks, Measure, Spread, Variation, Verdict
 from tests.compare.samples import artifact, metric, sample_run
 
 SOAK = int(os.environ.get("MLTRACK_SOAK", "1"))
@@ -34,11 +34,15 @@ def calibration(
 
 
 def one_file(
-    finding: Finding | None, rules: Rules = NONE, known: Calibration | None = None, path: str = "m.json"
+    finding: Finding | None,
+    rules: Rules = NONE,
+    known: Calibration | None = None,
+    path: str = "m.json",
+    looks: dict[str, tuple[Looks, Looks]] | None = None,
 ) -> Verdict:
     then = sample_run(metrics={}, artifacts=(artifact(path, "a"),))
     now = replace(then, artifacts=(artifact(path, "b"),))
-    return judge(then, now, rules, Evidence(findings={path: finding} if finding else {}), known)
+    return judge(then, now, rules, Evidence(findings={path: finding} if finding else {}, looks=looks or {}), known)
 
 
 def measure(largest: float | str | None, relative: float | str | None = None) -> Measure:
@@ -180,6 +184,14 @@ def test_only_a_calibration_with_nothing_varied_excuses_a_repetition_with_the_sa
     bare = sample_run(parent=Parent("reproduce", "x"))
     assert calibration_for(bare, run, run) is nothing
     assert calibration_for(bare, run) is None
+    set_by_param = replace(run, seed=None, params={"seed": 1}, param_sources={"seed": "argv"}, calibrations=(seed,))
+    assert calibration_for(set_by_param, replace(set_by_param, params={"seed": 2})) is seed
+    assert calibration_for(set_by_param, set_by_param) is None
+
+
+def test_a_calibration_of_few_repetitions_is_said_to_be_one() -> None:
+    few = losses(0.45, 0.5, calibration(4, metrics={"loss": WIDE}))
+    assert (few.grade, "4 repetitions only" in few.remarks[0]) == ("within noise", True)
 
 
 def bounded(**changes: object) -> Variation:
@@ -199,20 +211,34 @@ def test_numbers_in_a_file_are_noise_up_to_what_its_repetitions_allow() -> None:
     assert grade(measure(0.1, 0.01), bounded(missing=1)) == "different"
 
 
-SILENT = Variation(10, 0, 0)
+SILENT = Variation(10, 0, 0, looks=Looks(2000, 2100, "80"))
+LIKE = {"m.pkl": (Looks(2048, 2048, "8004"), Looks(2050, 2050, "8004"))}
 
 
 def test_bytes_that_differed_in_every_repetition_say_nothing_and_never_more_than_within_noise() -> None:
     known = calibration(artifacts={"m.pkl": SILENT})
     opaque = Finding("different", "a pickle: its bytes differ")
-    alone = one_file(opaque, known=known, path="m.pkl")
+    alone = one_file(opaque, known=known, path="m.pkl", looks=LIKE)
     assert (alone.grade, alone.artifacts[0].grade) == (NOTHING_TO_COMPARE, NOTHING_TO_COMPARE)
     assert "they say nothing" in (alone.artifacts[0].reason or "")
     then = sample_run(artifacts=(artifact("m.pkl", "a"),), metrics={"loss": metric(0.5)})
     now = replace(then, artifacts=(artifact("m.pkl", "b"),))
-    assert judge(then, now, NONE, Evidence(findings={"m.pkl": opaque}), known).grade == "within noise"
+    assert judge(then, now, NONE, Evidence(findings={"m.pkl": opaque}, looks=LIKE), known).grade == "within noise"
     moved = replace(now, metrics={"loss": metric(0.6)})
-    assert judge(then, moved, NONE, Evidence(findings={"m.pkl": opaque}), known).grade == "different"
+    assert judge(then, moved, NONE, Evidence(findings={"m.pkl": opaque}, looks=LIKE), known).grade == "different"
+
+
+def test_an_empty_file_another_kind_or_an_absurd_size_is_not_excused() -> None:
+    known = calibration(artifacts={"m.pkl": SILENT})
+    opaque = Finding("different", "its bytes differ")
+    like = LIKE["m.pkl"][0]
+    for odd in (Looks(0, 0), Looks(9, 9, "8004"), Looks(2050, 2050, "504b"), Looks(2050, 2050, "80", is_text=True)):
+        verdict = one_file(opaque, known=known, path="m.pkl", looks={"m.pkl": (like, odd)})
+        assert (verdict.grade, "its size or kind did not" in (verdict.artifacts[0].reason or "")) == ("different", True)
+    assert one_file(opaque, known=known, path="m.pkl").grade == "different", "nobody knows how they look"
+    texts = calibration(artifacts={"m.pkl": replace(SILENT, looks=Looks(2000, 2100, "", is_text=True))})
+    text = one_file(opaque, known=texts, path="m.pkl", looks=LIKE)
+    assert (text.grade, "verdict.ignore would leave it out" in (text.artifacts[0].reason or "")) == ("different", True)
 
 
 @pytest.mark.parametrize(

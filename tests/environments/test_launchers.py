@@ -84,10 +84,10 @@ seldom = pytest.mark.skipif(not SOAK, reason="only in a soak")
 @pytest.mark.parametrize(
     ("name", "text", "packages"),
     [
-        ("hatch", "hatch run python train.py", {"six"}),
+        pytest.param("hatch", "hatch run python train.py", {"six"}, marks=seldom),
         pytest.param("hatch", "hatch run other:python train.py", set(), marks=seldom),
         pytest.param("pipenv", "pipenv run python train.py", set(), marks=seldom),
-        ("poetry", "poetry run python train.py", set()),
+        pytest.param("poetry", "poetry run python train.py", set(), marks=seldom),
     ],
 )
 def test_a_launcher_that_builds_its_environment_is_seen_before_and_after(
@@ -114,6 +114,7 @@ def test_pdm_run_uses_the_projects_environment(tmp_path: Path, project: Path, to
     assert captured(project, tmp_path, text, PATH=path) == {"alpha", "beta"}
 
 
+@seldom
 def test_pipx_run_uses_an_environment_of_its_own(tmp_path: Path, tool: Callable[[str], Path]) -> None:
     path = path_with(tool("pipx"))
     text = "pipx run --backend pip --spec cowsay==6.1 cowsay -t hi"
@@ -133,10 +134,13 @@ def test_pipx_run_uses_an_environment_of_its_own(tmp_path: Path, tool: Callable[
 def test_uvx_uses_an_environment_of_its_own(tmp_path: Path, launcher: str) -> None:
     path = path_with(Path(UV).parent)
     text = f"{launcher} --python {sys.executable} --with six cowsay@6.1 -t hi"
+    before = find(tmp_path, text, PATH=path, UV_CACHE_DIR=str(tmp_path / "empty"))
+    assert not before.settled
     done = subprocess.run(text.split(), cwd=tmp_path, env=variables(PATH=path), capture_output=True, text=True)
     if done.returncode:
         pytest.skip("cowsay cannot be installed: no package index")
     assert captured(tmp_path, tmp_path, text, PATH=path) == {"cowsay", "six"}
+    assert find(tmp_path, text, PATH=path).remarks == ()
 
 
 def test_what_tox_and_nox_build_is_said_not_to_be_recorded(tmp_path: Path, tool: Callable[[str], Path]) -> None:

@@ -345,6 +345,10 @@ def test_outside_of_git_a_private_repository_holds_the_tree(tmp_path: Path) -> N
     assert (trip.code.commit, trip.code.branch, trip.code.dirty, trip.code.changed) == (None, None, False, ())
     assert set(files_of(trip.target)) == {b"a", b"sub/b", b".gitignore"}
     assert not (root / ".git").exists()
+    again = capture_at(trip.target, tmp_path / "again").code
+    assert (again.branch, again.dirty, again.changed, again.tree) == (None, False, (), trip.code.tree)
+    git(trip.target, "commit", "-q", "--allow-empty", "-m", "of a user's own")
+    assert capture_at(trip.target, tmp_path / "again").code.branch == "main"
 
 
 def test_outputs_are_not_code(tmp_path: Path) -> None:

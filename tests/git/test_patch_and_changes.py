@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mltrack.git.changes import list_files, list_ignored_changed
+from mltrack.git.changes import list_files, list_ignored_changed, list_ignored_come
 from mltrack.git.patch import EMPTY_TREES, changed_names, patch_text
 from mltrack.git.repository import Repository, find_repository
 from tests.git.support import capture_at
@@ -112,3 +112,21 @@ def test_ignored_files_that_are_new_are_found_and_those_of_tools_are_not(tmp_pat
     (root / "out" / "link").symlink_to("/etc")
     found = list_ignored_changed(repository_at(root), since)
     assert found == [b"new.log", b"out/deep/new.pt", b"out/link", b"sub/new\n.log"]
+
+
+def test_what_has_come_among_ignored_files_is_found_by_its_time_of_change_in_nested_repositories_too(
+    tmp_path: Path,
+) -> None:
+    root = git_repository(tmp_path / "project", {".gitignore": "data/\nvenv/\nenv/\n.cache/\n*.pyc\nmoved/\n"})
+    git_repository(root / "inner", {"b": "1", ".gitignore": "*.log\n"})
+    write(root, {"data/old": "1", "env/pyvenv.cfg": "", "env/x": "1"})
+    write(tmp_path, {"moved/in": "1"})
+    time.sleep(0.03)
+    since = time.time_ns() - 15 * 10**6
+    assert list_ignored_come(repository_at(root), [b"inner"], since) == []
+    os.rename(tmp_path / "moved", root / "moved")
+    write(root, {"venv/x": "1", ".cache/x": "1", "m.pyc": "1", "inner/a.log": "1", "data/new": "1", "env/y": "1"})
+    os.utime(root / "data/new", (1, 1))
+    assert list_ignored_come(repository_at(root), [b"inner"], since) == [
+        *(b".cache/x", b"data/new", b"inner/a.log", b"m.pyc", b"moved/", b"venv/x")
+    ]

@@ -18,6 +18,7 @@ from tests.netfs.uml import in_guest
 from tests.stories.typing import Person
 
 SOAK = int(os.environ.get("MLTRACK_SOAK", "1"))
+IS_ASKED_FOR = SOAK > 1 or os.environ.get("MLTRACK_NETFS") == "1"
 GUEST = Path(__file__).parent / "guest.py"
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 TRAIN = "open('out.txt', 'w').write(open('data.csv').read())\n"
@@ -26,6 +27,8 @@ TRAIN = "open('out.txt', 'w').write(open('data.csv').read())\n"
 @pytest.fixture(scope="module")
 def nfs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the guest found: it boots once for all of these tests."""
+    if not IS_ASKED_FOR:
+        pytest.skip("boots a machine, which takes a minute: make netfs")
     return in_guest(GUEST, tmp_path_factory.mktemp("nfs"), rounds=4 * SOAK)
 
 

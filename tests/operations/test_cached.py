@@ -89,7 +89,7 @@ def test_what_did_not_change_is_taken_and_its_outputs_come_back_but_never_throug
 
 
 def test_what_nobody_declared_counts(make: Callable[..., Caching], tmp_path: Path) -> None:
-    write(tmp_path, {"x": "1", "y": "2", "z": "1", "old": "old"})
+    write(tmp_path, {"x": "1", "y": "2", "z": "1", "old": "old", "older": "", "moved/in": "1"})
     os.utime(tmp_path / "old", (1, 1))
     (tmp_path / "work/data").mkdir(parents=True)
     link = tmp_path / "work/data/in.link"
@@ -110,10 +110,21 @@ def test_what_nobody_declared_counts(make: Callable[..., Caching], tmp_path: Pat
     write(asked.root, {"listed/c": ""})
     assert "listed/c is new" in refusal(asked)
     (asked.root / "listed/c").unlink()
+    os.rename(tmp_path / "older", asked.root / "listed/c")
+    assert "listed/c is new" in refusal(asked), "a file that is older than the run"
+    (asked.root / "listed/c").unlink()
     write(asked.root, {".idea/workspace.xml": "1"})
     assert taken(asked), "an editor's own"
     write(asked.root, {"later.txt": "here now"})
     assert "later.txt, which git ignores" in refusal(asked)
+    (asked.root / "later.txt").unlink()
+    os.utime(tmp_path / "moved", (1, 1))
+    os.rename(tmp_path / "moved", asked.root / "empty")
+    assert "empty, which git ignores" in refusal(asked), "with all that is in it"
+    shutil.rmtree(asked.root / "empty")
+    (asked.root / "gap").mkdir()
+    assert "gap is new" in refusal(asked), "git does not list it"
+    (asked.root / "gap").rmdir()
     os.rename(tmp_path / "old", asked.root / "later.txt")
     assert "later.txt" in refusal(asked), "with an old time"
     (asked.root / "later.txt").unlink()
@@ -162,8 +173,12 @@ def test_another_request_is_not_answered_by_the_run(
         other = asked.ask(replace(asked.request, **change))  # type: ignore[arg-type]
         assert other.run is None and sentence in other.said[0]
     monkeypatch.setenv("SSH_TTY", "/dev/pts/9")
+    monkeypatch.setenv("MLTRACK_RUN_ID", "of another shell")
     assert taken(asked)
-    for name in ("XDG_CONFIG_HOME", "OMP_NUM_THREADS"):
+    with monkeypatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "3")
+        assert "the variable OMP_NUM_THREADS absent -> 3" in refusal(asked)
+    for name in ("XDG_CONFIG_HOME", "MLTRACK_LR", "TERMINAL_REWARD"):
         with monkeypatch.context() as patch:
             patch.setenv(name, "3")
             assert not taken(asked), name
@@ -231,7 +246,7 @@ def test_a_run_that_is_in_doubt_failed_or_is_hidden_or_no_persons_own_is_not_tak
     from mltrack.ledger.likeness import with_fingerprint
     from mltrack.operations.run import plan_run
     from mltrack.operations.running.cached import look_ahead
-    from mltrack.operations.running.unchanged import why_not
+    from mltrack.operations.running.unchanged import why_moved, why_not
     from mltrack.project import Project
     from mltrack.records import Artifact, Input, Parent, Rank, Run, Warning, new_id
     from tests.operations.caching import standing_in
@@ -244,6 +259,8 @@ def test_a_run_that_is_in_doubt_failed_or_is_hidden_or_no_persons_own_is_not_tak
         (replace(run, observation=replace(run.observation, complete=False)), "not known whole"),
         (replace(run, observation=replace(run.observation, paths="b3:" + "0" * 64)), "is not here"),
         (replace(run, host="elsewhere"), "it ran on elsewhere"),
+        (replace(run, origin={**run.origin, "root": "/elsewhere"}), "root /elsewhere -> "),
+        (replace(run, origin={**run.origin, "stdin_at": 3}), "stdin_at 3 -> None"),
         (replace(run, ranks=(Rank(1, host="elsewhere"),)), "it ran on"),
         (replace(run, hardware=replace(run.hardware, cores=99)), "the machine is not what it was: cores"),
         (replace(run, finished_at="2099-01-01T00:00:00.000000Z"), "the clock was set back"),
@@ -262,9 +279,17 @@ def test_a_run_that_is_in_doubt_failed_or_is_hidden_or_no_persons_own_is_not_tak
     try:
         with standing_in(asked.root), Project.get(asked.root) as project:
             now = look_ahead(project, plan_run(project, asked.request)).now
-            assert why_not(now, run) is None
+            assert why_not(now, run) is None and why_moved(now) is None
             for other, sentence in changes:
                 assert sentence in (why_not(now, other) or ""), sentence
+            for name in ("train.py", "data/a.csv"):
+                file = asked.root / name
+                before = file.read_text()
+                file.write_text("edited meanwhile")
+                assert f"{name} was changed while it was compared" in (why_moved(now) or "")
+                file.write_text(before)
+                now = look_ahead(project, plan_run(project, asked.request)).now
+                assert why_not(now, run) is None and why_moved(now) is None
     finally:
         os.environ["PATH"] = path
     with Project.get(asked.root) as project:
@@ -294,7 +319,9 @@ def test_a_file_of_a_person_that_is_in_the_way_is_kept_aside_and_one_of_a_run_is
     assert answer.run is not None and done is not None
     assert (result.read_text(), done.written, done.kept_aside) == ("1|", 1, None), "the other run has what was there"
     result.write_text("mine")
+    result.chmod(0o600)
     _, done = asked.take()
+    assert result.stat().st_mode & 0o777 == 0o600, "nobody else may read what comes back in its place"
     assert done is not None and done.kept_aside is not None
     assert result.read_text() == "1|"
     kept = [path for path in done.kept_aside.rglob("*") if path.is_file()]
@@ -350,3 +377,64 @@ def test_what_other_runs_made_counts_where_it_was_listed_and_is_kept_aside_once_
     assert done is not None and done.kept_aside is not None, "git lists it, and no snapshot has it"
     other.run()
     assert "made/b is new" in refusal(one)
+
+
+def test_a_file_that_was_edited_after_it_was_captured_is_not_taken_for_the_captured_one(tmp_path: Path) -> None:
+    from mltrack.operations.running.put_back import is_same_file
+    from mltrack.store.statcache import stat_key
+
+    write(tmp_path, {"a": "1"})
+    captured = stat_key(os.lstat(tmp_path / "a"))
+    os.rename(tmp_path / "a", tmp_path / "b")
+    assert is_same_file(str(tmp_path / "b"), captured) and not is_same_file(str(tmp_path / "b"), None)
+    (tmp_path / "b").write_text("22")
+    assert not is_same_file(str(tmp_path / "b"), captured)
+
+
+def test_standard_input_counts_from_where_it_stands_and_where_our_own_output_goes_is_no_output(
+    make: Callable[..., Caching], tmp_path: Path
+) -> None:
+    from mltrack.operations.run import plan_run
+    from mltrack.operations.running.basis import stdin_at
+    from mltrack.operations.running.outputs import own_files, own_output
+    from mltrack.project import Project
+    from tests.operations.caching import standing_in
+
+    asked = make({"in": "12345"})
+    file = asked.root / "in"
+    with Project.get(asked.root) as project, standing_in(asked.root, file):
+        plan = plan_run(project, asked.request)
+        assert stdin_at(plan) == {}
+        os.lseek(0, 3, os.SEEK_SET)
+        assert stdin_at(plan) == {"stdin_at": 3}
+        fields = file.stat()
+        assert own_files()[fields.st_dev, fields.st_ino] == 0
+    saved, log = os.dup(2), os.open(asked.root / "train.log", os.O_WRONLY | os.O_CREAT)
+    try:
+        os.dup2(log, 2)
+        assert own_output(asked.root) == {"train.log"}
+        assert taken(asked), "it is no code, and nothing new that the command may read"
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(log)
+    assert "code: train.log" in refusal(asked), "now it is somebody's file"
+
+
+def test_what_has_come_first_on_path_or_where_a_link_of_the_code_leads_counts(
+    tmp_path: Path, command_path: str
+) -> None:
+    root = git_repository(tmp_path / "work", {"train.sh": "cat config.yaml; dirname x > out.txt\n"})
+    (root / "config.yaml").symlink_to(tmp_path / "site.yaml")
+    git(root, "add", "-A")
+    (tmp_path / "first").mkdir()
+    asked = caching(root, f"{tmp_path / 'first'}{os.pathsep}{command_path}", ("sh", "train.sh"))
+    (tmp_path / "first/mltrack").symlink_to(shutil.which("mltrack", path=command_path) or "")
+    asked.run()
+    assert taken(asked), asked.ask().said
+    write(tmp_path, {"first/dirname": "#!/bin/sh\necho 2\n"})
+    (tmp_path / "first/dirname").chmod(0o755)
+    assert "first/dirname is new" in refusal(asked)
+    (tmp_path / "first/dirname").unlink()
+    write(tmp_path, {"site.yaml": "a: 1"})
+    assert "config.yaml leads to" in refusal(asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,17 +14,23 @@ from typing import Any
 
 import pytest
 
-from mltrack.compare.comparators import Finding
+from mltrack.compare.comparators import Finding, Unreadable
 from mltrack.compare.contents import finding
+from mltrack.compare.contents.time_limit import within
+from mltrack.formats.metrics import Point
 from mltrack.operations.repeating import evidence
-from mltrack.operations.repeating.judging import compare_artifacts, judged_run
+from mltrack.operations.repeating.judging import compare_artifacts, judged_run, keep_verdict, redacted
+from mltrack.operations.repeating.particulars import apart
 from mltrack.operations.repeating.verdict import only_seen_then
 from mltrack.operations.share import push
 from mltrack.project import Project
 from mltrack.records import Artifact, CodeState, Environment, Input, Run
+from mltrack.redact import PLACEHOLDER
 from mltrack.store.manifest import ManifestEntry, encode_manifest
-from mltrack.verdicts import Condition
+from mltrack.store.objects import Store
+from mltrack.verdicts import ArtifactVerdict, Condition, Measure, MetricVerdict, Verdict
 from tests.compare.samples import metric, sample_run
+from tests.git.support import round_trip
 from tests.helpers import git_repository
 
 
@@ -138,6 +145,29 @@ def test_comparing_ends_when_it_takes_too_long(project: Project, monkeypatch: py
     assert "too much differs" in compare_artifacts(project, a, b).reason
 
 
+def test_a_comparator_that_reads_nothing_more_and_heeds_no_error_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy() -> Finding:
+        while True:
+            try:
+                list(map(abs, range(1000)))
+            except Exception:
+                continue
+
+    outer: list[int] = []
+    monkeypatch.setattr("mltrack.compare.contents.time_limit.AGAIN_S", 0.01)
+    before = signal.signal(signal.SIGALRM, lambda number, frame: outer.append(number))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.03)
+        with pytest.raises(Unreadable, match="too long"):
+            within(0.02, busy)
+        assert within(1.0, lambda: 7) == 7
+        while not outer:  # what was set for the alarm before is set again
+            signal.pause()
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_tolerance_and_what_is_left_out_hold_in_directories(project: Project) -> None:
     (project.root / "mltrack.yaml").write_text('verdict: {tolerance: {"out/*": {abs: 1}}, ignore: ["*.log"]}\n')
     project.reload()
@@ -159,6 +189,88 @@ def test_a_secret_in_a_file_does_not_get_into_the_verdict(project: Project, monk
     verdict = judged_run(project, *two(a, b))
     assert verdict.grade == "different"
     assert "9f8e7d6c" not in json.dumps([item.reason for item in verdict.artifacts])
+
+
+def metrics_files(project: Project, name: str, then: bytes, now: bytes, **metrics: float) -> Verdict:
+    (project.root / "mltrack.yaml").write_text('verdict: {tolerance: {loss: {abs: 0.1}}, ignore: ["*_time", "*#took"]}')
+    project.reload()
+    a, b = two(kept(project, name, then), kept(project, name, now), declared={"metrics": (name,)})
+    values = {key: metric(value) for key, value in metrics.items()}
+    return judged_run(
+        project, replace(a, metrics={"loss": metric(0.5)}), replace(b, metrics={"loss": metric(0.5)} | values)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "then", "now", "grade"),
+    [
+        ("m.json", b'{"loss": 0.5, "fit_time": 1.2}', b'{"fit_time": 1.4, "loss": 0.5}', "equivalent"),
+        ("m.json", b'{"loss": 0.5, "model": "a"}', b'{"loss": 0.5, "model": "b"}', "different"),
+        ("m.json", b'{"loss": 0.5, "matrix": [[1, 2]]}', b'{"loss": 0.5, "matrix": [[2, 1]]}', "different"),
+        ("m.json", b'[{"loss": 1, "t": "a"}, {"loss": 0.5}]', b'[{"loss": 1, "t": "b"}, {"loss": 0.5}]', "different"),
+        ("m.jsonl", b'{"loss": 1}\n{"loss": 0.5}\n', b'{"loss": 0.6}\n{"loss": 0.5}\n', "equivalent"),
+        ("m.csv", b"step,loss,note\n1,0.9,x\n2,0.5,y\n", b"step,loss,note\n1,0.9,z\n2,0.5,y\n", "different"),
+        ("m.csv", b"step,loss\n1,0.9\n2,0.5\n", b"step;loss\n1;0.9\n2;0.5\n", "equivalent"),
+        ("m.csv", b"step,loss\n1,0.9\n", b"step,lost\n1,0.9\n", "different"),
+        ("m.json", b'{"loss": 0.5}', b"torn", "different"),
+        ("m.json", b'{"loss": 0.5, "took": "long"}', b'{"loss": 0.5, "took": "short"}', "equivalent"),
+    ],
+)
+def test_what_is_no_metric_in_a_metrics_file_counts(
+    project: Project, name: str, then: bytes, now: bytes, grade: str
+) -> None:
+    verdict = metrics_files(project, name, then, now)
+    assert (verdict.grade, verdict.artifacts[0].path) == (grade, name)
+
+
+def test_points_that_moved_count_though_the_last_is_the_same() -> None:
+    then = [Point("loss", value, step) for step, value in enumerate((1.0, 0.7, 0.6, 0.5))]
+    now = [*then[:2], then[2]._replace(value=0.65), then[3], Point("new", 1.0)]
+    assert apart(then, then) == {}
+    found = apart(then, now)["loss"]
+    assert (found.where, found.then, found.now, found.measure.changed) == ("at step 2", 0.6, 0.65, 1)
+    assert apart(then, [one._replace(step=one.step + 1) for one in then])["loss"].measure.largest == "NaN"
+
+
+def test_no_text_of_a_verdict_that_is_kept_holds_a_secret(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "tok-9f8e7d6c5b4a3f2e1d0c"
+    monkeypatch.setenv("API_TOKEN", secret)
+    item = ArtifactVerdict("a", "different", secret, Measure(1, 1, 1.0, None, f"column {secret}"))
+    loss = MetricVerdict(f"loss {secret}", 1, 2, 1, "different")
+    told = Verdict("different", "x", (item,), (loss,), (Condition("a", secret, 1),), "run", f"ends {secret}")
+    run = project.ledger.seal(replace(sample_run(), code=CodeState(), environment=Environment()))
+    kept_now = keep_verdict(project, run, told).verdict
+    assert secret not in repr(kept_now) and kept_now == redacted(told)
+    assert kept_now is not None and kept_now.artifacts[0].measure is not None
+
+
+def test_of_a_run_from_whose_record_a_secret_was_taken_nothing_is_quoted(project: Project) -> None:
+    a, b = kept(project, "a.csv", b"key-Xy12,v\n1,abc\n"), kept(project, "a.csv", b"key-Xy12,v\n2,abd\n")
+    then, now = two(a, b)
+    for hidden, is_quoted in ((then, True), (replace(then, command=("x", PLACEHOLDER)), False)):
+        verdict = judged_run(project, hidden, now)
+        assert verdict.grade == "different"
+        assert ("abd" in repr(verdict)) == is_quoted
+        assert is_quoted or ("key-Xy12" not in repr(verdict) and "2 of" in (verdict.artifacts[0].reason or ""))
+
+
+def test_the_rules_of_a_recorded_run_count_where_the_project_has_none(project: Project, tmp_path: Path) -> None:
+    files = {"mltrack.yaml": "verdict: {tolerance: {loss: {abs: 1}}, ignore: ['*_time']}\nlog: {limit: 1KiB}\n"}
+    trip = round_trip(git_repository(tmp_path / "first", files), tmp_path)
+    with Store.open(tmp_path / "kept" / "store") as store:
+        for digest in trip.code.packs:
+            project.store.put_bytes(b"".join(store.read(digest)))
+    run = sample_run(artifacts=(), metrics={"loss": metric(0.5), "fit_time": metric(1.0)}, code=trip.code)
+    own = replace(run, origin={"replica": project.ledger.replica})
+    assert judged_run(project, own, own).remarks == (), "it was recorded here, by the rules of this project"
+    verdict = judged_run(project, run, replace(run, metrics={"loss": metric(0.9)}))
+    assert verdict.grade == "within tolerance"
+    assert verdict.remarks == ("Tolerances and what is left out are those of the recorded run's mltrack.yaml.",)
+    (project.root / "mltrack.yaml").write_text("{}")
+    assert judged_run(project, run, replace(run, metrics={"loss": metric(0.9)})).grade == "different"
+    (project.root / "mltrack.yaml").write_text(files["mltrack.yaml"])  # as a clone has it after the code was restored
+    restored = judged_run(project, run, replace(run, metrics={"loss": metric(0.9)}))
+    assert (restored.grade, restored.remarks) == ("within tolerance", verdict.remarks)
 
 
 def test_a_metric_that_is_the_same_and_no_artifact_is_identical(project: Project) -> None:
@@ -204,6 +316,14 @@ def test_the_directory_of_an_environment_is_a_root_unless_all_share_it(
     run = sample_run(origin={"root": "/home/ada/work"}, environment=Environment(interpreter=interpreter))
     assert evidence.prefix_of(run) == prefix
     assert (prefix in evidence.around_of(run, run).then.roots) == (prefix is not None)
+
+
+def test_both_sides_tell_what_their_directories_are_and_their_zone() -> None:
+    origin = {"root": "/home/ada/work", "home": "/home/ada", "time_zone": "Europe/Berlin"}
+    side = evidence.around_of(sample_run(origin=origin), sample_run()).then
+    kinds = dict(zip(side.roots, side.kinds, strict=True))
+    assert (kinds["/home/ada/work"], kinds["/home/ada"], side.zone) == ("project", "home", "Europe/Berlin")
+    assert side.began is not None
 
 
 def test_a_remote_that_cannot_be_opened_costs_the_comparison_and_not_the_verdict(project: Project) -> None:

@@ -155,10 +155,21 @@ def test_only_what_nobody_else_may_have_written_is_taken_where_everything_was_wa
             found, warnings = written_by(now, changed, {})
             return sorted(item.path for item in found), [warning.kind for warning in warnings]
 
-        assert paths(False, True) == (["mine", "other"], [])
+        assert paths(False, True) == (["mine"], []), "another program wrote it, as tee does"
         assert paths(True, True) == (["mine"], [])
+        mine = os.stat(root / "mine")
+        assert written_by(ended, changed, {}, {(mine.st_dev, mine.st_ino)})[0] == [], "where our own output goes"
         assert paths(False, False) == (["edited.py", "mine", "other"], [])
         assert paths(True, False) == (["edited.py", "mine", "other"], ["writes-mixed"])
+
+
+def test_what_came_with_a_directory_that_the_run_moved_here_is_its_own(root: Path) -> None:
+    write(root, {"out/a": "1"})
+    watched = Watched(root)
+    watched.tell(("p", "/bin/sh"), ("m", root.parent / "made elsewhere", root / "out"))
+    with watched.project:
+        found, _ = written_by(watched.ended(), [b"out/a"], {})
+    assert [item.path for item in found] == ["out/a"]
 
 
 def test_a_program_that_could_not_be_watched_makes_the_observation_incomplete(root: Path) -> None:

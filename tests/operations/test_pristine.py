@@ -5,17 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.operations.observing.listings import STAND_IN_NS
+from mltrack.operations.repeating import calibrate
+from mltrack.operations.repeating.calibrate import Progress, laid_out_again
 from mltrack.operations.repeating.pristine import Pristine
+from mltrack.operations.request import Declared, Place, Plan, RunRequest
 from mltrack.project import Project
-from mltrack.records import Input
+from mltrack.records import Input, Warning
 from mltrack.store.keep import keep_path
+from tests.compare.samples import sample_run
 from tests.helpers import git_repository, write
 
 FILES = {"a.txt": "a", "deep/er/b.txt": "b", ".git-like/x": "x", "cache/c": "c"}
@@ -182,3 +189,45 @@ def test_nothing_is_touched_where_a_link_leads_that_the_command_made(
     pristine.put_back()
     assert everything(top) == before
     assert everything(tmp_path / "user") == theirs
+
+
+class Haunted(Pristine):
+    """What an earlier command left running writes right after everything was put back, so many times."""
+
+    times = 1
+
+    def put_back(self) -> int:
+        done = super().put_back()
+        if self.times:
+            self.times -= 1
+            (Path(os.fsdecode(self._tops[0])) / "late.log").write_text("still here")
+        return done
+
+
+@pytest.mark.parametrize(("times", "goes_on", "worked"), [(0, True, 2), (1, True, 1), (2, False, 1)])
+def test_a_repetition_whose_leavings_write_into_the_next_counts_for_nothing(
+    project: Project, tmp_path: Path, times: int, goes_on: bool, worked: int
+) -> None:
+    pristine = Haunted(project.store, [laid_out(tmp_path)], tmp_path / "kept", {})
+    pristine.times = times
+    said: list[str] = []
+    progress = Progress(5, worked=[sample_run(), sample_run()], seeds=[1, 2])
+    assert laid_out_again(pristine, progress, said.append) == goes_on
+    assert (len(progress.worked), len(progress.seeds), len(progress.failed)) == (worked, worked, 2 - worked)
+    assert ("still writes" in "".join(said)) == (times > 0)
+
+
+def test_a_repetition_of_which_processes_live_on_counts_for_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    then = sample_run(warnings=())
+    left = replace(then, warnings=(Warning("still-running", "The command has ended, and sleep (7) still runs."),))
+    ended = iter((then, left, left))
+    monkeypatch.setattr(calibrate, "record", lambda *_: next(ended))
+    said: list[str] = []
+    repetition: Any = SimpleNamespace(then=then, tell=said.append, project=project, root=project.root)
+    progress = Progress(5)
+    plan = Plan(RunRequest(("x",), project.root), Place(project.root, None), ("x",), ("x",), ".", Declared(), {})
+    assert [calibrate.one_more(repetition, plan, None, progress) for _ in range(3)] == [True, True, False]
+    assert (len(progress.worked), len(progress.failed)) == (1, 2)
+    assert any("sleep (7) still runs" in text for text in said)

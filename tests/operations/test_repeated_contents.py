@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from mltrack.operations.repeating.contents import Held, compared, hold
 from mltrack.project import Project
 from mltrack.records import Artifact, Run
 from mltrack.store.keep import keep_path
-from mltrack.verdicts import Measure, Variation
+from mltrack.verdicts import Looks, Measure, Variation
 from tests.compare.samples import sample_run
 from tests.helpers import git_repository, write
 
@@ -36,8 +37,8 @@ def held(recorded: str | None, *repetitions: str | None) -> Held:
     return compared([(THEN, item) for item in items], number_files)
 
 
-def variation(recorded: str | None, *repetitions: str | None) -> Variation:
-    return held(recorded, *repetitions).variation(0.95)
+def variation(recorded: str | None, *repetitions: str | None, is_text: bool = False) -> Variation:
+    return replace(held(recorded, *repetitions), looks=Looks(9, 9, "80", is_text)).variation(0.95)
 
 
 def test_the_same_content_every_time_is_steady() -> None:
@@ -81,6 +82,8 @@ def test_a_recorded_zero_is_bounded_by_the_absolute_difference_alone() -> None:
 
 def test_bytes_that_nobody_can_read_say_nothing_only_if_all_differ() -> None:
     assert says_nothing(variation("?0", "?1", "?2", "?3"), 3)
+    assert not says_nothing(variation("?0", "?1", "?2", "?3", is_text=True), 3)
+    assert not says_nothing(held("?0", "?1", "?2", "?3").variation(0.95), 3), "nobody knows how it looked"
     assert not says_nothing(variation("?0", "?1", "?1", "?3"), 3)
     assert not says_nothing(variation("?0", "?0", "?1", "?2"), 3)
     assert not says_nothing(variation(None, "?1", "?2", None), 3)
@@ -144,3 +147,4 @@ def test_directories_are_looked_at_file_by_file_and_moved_ones_under_their_recor
     assert sorted(found) == ["out/2026-11-20/noisy.bin", "out/2026-11-20/same.txt"]
     assert len(set(found["out/2026-11-20/noisy.bin"].tokens)) == 3
     assert len(set(found["out/2026-11-20/same.txt"].tokens)) == 1
+    assert found["out/2026-11-20/noisy.bin"].looks == Looks(1, 1, "", True)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from mltrack.compare.seeds import seed_of, seed_params
 from mltrack.errors import UsageError
-from mltrack.operations.repeating.varying import check_seed, seed_of, seeded, seeds_of
+from mltrack.operations.repeating.varying import check_seed, seeded
 from mltrack.operations.request import Declared, Place, Plan, RunRequest
 from mltrack.records import Artifact, Run
 from tests.compare.samples import sample_run
@@ -47,7 +48,7 @@ def test_a_seed_in_the_command_is_changed_there(
     found = seeded(plan(tmp_path, *words), run, 3)
     assert found.command == changed
     assert found.argv == ("/elsewhere/bin/python", *changed[1:])
-    assert seed_of(run, 3) == 10
+    assert seed_of(run) == 7
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_every_seed_of_a_run_is_varied_together(tmp_path: Path) -> None:
     assert found.request.seed == 102 and found.command == ("python", "t.py", "--manual_seed", "7")
     assert found.set_params == {"manual_seed": 7}
     assert json.loads((tmp_path / "params.json").read_text()) == {"seed": 3}
-    assert seed_of(run, 2) == 102
+    assert seed_of(run) == 100
 
 
 def test_what_is_no_seed_or_cannot_be_set_is_left_alone() -> None:
@@ -84,7 +85,7 @@ def test_what_is_no_seed_or_cannot_be_set_is_left_alone() -> None:
         manual_seed=(1, "outputs/config.yaml"), lr=(3, "argv"),
     )  # fmt: skip
     made = Artifact("outputs/config.yaml", "file", "b3:1", 1)
-    assert seeds_of(replace(run, artifacts=(made,))) == {}
+    assert seed_params(replace(run, artifacts=(made,))) == {}
     with pytest.raises(UsageError, match="no seed that could be varied"):
         check_seed(replace(run, artifacts=(made,)))
     check_seed(replace(BARE, seed=0))
@@ -98,4 +99,4 @@ def test_a_record_cannot_have_a_file_edited_outside_of_the_workspace(tmp_path: P
     with pytest.raises(Exception, match="outside"):
         seeded(plan(root, "t"), hostile, 1)
     assert (tmp_path / "outside.json").read_text() == '{"seed": 1}'
-    assert seeds_of(with_params(seed=(1, str(tmp_path / "outside.json")))) == {}
+    assert seed_params(with_params(seed=(1, str(tmp_path / "outside.json")))) == {}

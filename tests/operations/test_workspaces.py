@@ -21,11 +21,14 @@ from mltrack.operations.keeping.workspaces import (
     changed_files,
     clean,
     hold,
+    is_held,
     is_ours,
     mark,
     remove,
+    taken,
     workspaces,
 )
+from mltrack.operations.repeating.shell import settled
 from mltrack.project import Project
 from mltrack.records import new_id
 from tests.helpers import write
@@ -73,6 +76,10 @@ def test_an_untouched_one_goes_when_it_is_asked_for(project: Project) -> None:
         (lambda top: (top / "a.txt").chmod(0o755), "a.txt"),
         (lambda top: (top / "other").symlink_to("deep"), "other"),
         (lambda top: write(top, {".git/objects/aa": "a commit of somebody's"}), ".git/objects/aa"),
+        (lambda top: write(top, {"deep/__pycache__/notes.txt": "n"}), "deep/__pycache__/notes.txt"),
+        (lambda top: write(top, {"my__pycache__/a.pyc": "n"}), "my__pycache__/a.pyc"),
+        (lambda top: write(top, {".mltrack/ledger.db": "runs", ".mltrack/store/open/1": "data"}), ".mltrack"),
+        (lambda top: write(top, {"deep/.mltrack/ledger.db": "runs"}), "deep/.mltrack"),
     ],
 )
 def test_one_that_somebody_changed_stays_and_is_named(
@@ -115,6 +122,26 @@ def test_one_in_use_never_goes(project: Project) -> None:
     finally:
         child.communicate(b"\n")
     assert state(project) == UNTOUCHED
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="there is no /proc")
+@pytest.mark.parametrize("words", [["sleep", "60"], ["sh", "-c", "exec <deep/b.txt; cd /; echo; exec sleep 60"]])
+def test_one_that_a_program_works_in_stays_though_it_let_go_of_all_that_it_inherited(
+    project: Project, words: list[str]
+) -> None:
+    top = laid_out(project)
+    with subprocess.Popen(words, cwd=top, stdout=subprocess.PIPE) as child:
+        try:
+            if len(words) > 2:
+                assert child.stdout is not None and child.stdout.readline() == b"\n"
+            assert is_held(top) and state(project) == LIVE
+            settled(project, top)
+            clean(project, apply=True, force=True)
+            assert not taken(top, force=True) and (top / "a.txt").exists()
+        finally:
+            child.kill()
+    settled(project, top)
+    assert os.listdir(project.work) == []
 
 
 def test_where_a_run_works_that_has_not_been_folded_nothing_goes(project: Project) -> None:

@@ -50,6 +50,16 @@ open(os.environ["MLTRACK_METRICS"], "a").write(json.dumps({"acc": value, "seed u
 sys.exit(5 if "--fragile" in sys.argv and seed > 3 else 0)
 """
 
+SLOW = """import os, time
+def log(value):
+    open(os.environ["MLTRACK_METRICS"], "a").write('{"x": %d}\\n' % value)
+try:
+    time.sleep(0.3)
+    log(1)
+except KeyboardInterrupt:
+    log(99)
+"""
+
 
 @pytest.fixture
 def person(tmp_path: Path, command_path: str) -> Person:
@@ -104,7 +114,7 @@ def test_noise_is_measured_told_and_used(person: Person) -> None:
         "is_inside": True, "repetitions": 4, "vary": "nothing", "low": loss["low"], "high": loss["high"],
         "calibration": found["id"],
     }  # fmt: skip
-    assert "inside noise (4 repetitions)" in person.type("diff", *found["runs"][:2])
+    assert "inside noise (4 repetitions, too few)" in person.type("diff", *found["runs"][:2])
 
 
 def test_each_repetition_sees_the_same_files(person: Person, walls: Path) -> None:
@@ -171,8 +181,7 @@ def test_a_run_that_fails_by_design_is_repeated_like_any_other(person: Person) -
 
 
 def test_what_was_measured_before_an_interruption_is_kept(person: Person) -> None:
-    slow = "import os, time\nprint(open(os.environ['MLTRACK_METRICS'], 'a').write('{\"x\": 1}\\n'))\ntime.sleep(0.3)\n"
-    write(person.cwd, {"slow.py": slow})
+    write(person.cwd, {"slow.py": SLOW})
     run = ran(person, "--", "python", "slow.py")
     process = subprocess.Popen(
         ["mltrack", "calibrate", run, "-n", "500"],
@@ -183,13 +192,16 @@ def test_what_was_measured_before_an_interruption_is_kept(person: Person) -> Non
     for line in process.stderr:
         if "2 of 500" in line:
             break
-    time.sleep(0.1)
+    time.sleep(0.3)  # into the next one
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "of 500 repetitions gave is kept" in err
     (found,) = person.json("show", run)["calibrations"]
     assert len(found["runs"]) >= 2 and workspaces(person) == []
+    assert set(found["metrics"]["x"]["values"]) == {1}, (
+        "one that was told to end counts for nothing, though it ended well"
+    )
 
 
 def test_a_bare_machine_measures_from_a_remote(person: Person, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mltrack.environments import Finding
+from mltrack.environments import Finding, Package
 from mltrack.operations.repeating.obtaining import PlannedSource, Room, judged, rooms
 from mltrack.operations.repeating.plan import Foretold, PlannedInput, obstacles_of
 from mltrack.records import Gpu, GpuUse, Resources, Run
@@ -68,8 +68,7 @@ def test_a_finding_is_missing_a_remark_or_not_asked() -> None:
             Finding("e 1", "Not known: no index could be asked."),
             Finding("https://index.example.org", "It cannot be asked: no route."),
             Finding("f 1", "The index has another file than the run's.", "https://index.example.org"),
-        ],
-        7,
+        ]
     )
     counted = {one.where: one.count for one in found.sources}
     assert counted == {"stored": 1, "an index": 2, "nowhere": 1, "this machine": 1, "not asked": 1}
@@ -79,7 +78,29 @@ def test_a_finding_is_missing_a_remark_or_not_asked() -> None:
 
 
 def test_a_python_that_is_nowhere_is_missing() -> None:
-    assert judged([Finding("Python 3.4.0", "There is no Python 3.4 here.")], 0).missing
+    assert judged([Finding("Python 3.4.0", "There is no Python 3.4 here.")]).missing
+
+
+def test_what_a_build_leaves_out_is_a_remark_where_no_index_has_it() -> None:
+    gone = "Gone: no index that is configured here has this version."
+    names = ("apt", "conda-thing", "own")
+    packages = [Package(name, "1", source) for name, source in zip(names, ("system", "conda", "index"), strict=True)]
+    found = judged([Finding(f"{name} 1", gone) for name in names], packages, "python")
+    assert found.missing == (f"own 1: {gone}",)
+    assert [text.split(" ")[0] for text in found.remarks] == ["apt", "conda-thing"]
+    assert {one.where: one.count for one in found.sources} == {"nowhere": 1, "this machine": 2}
+    assert len(judged([Finding("a 1", gone)], [Package("a", "1", "conda")], "conda").missing) == 1, (
+        "conda builds its own"
+    )
+
+
+def test_packages_of_unknown_size_are_said() -> None:
+    sizes = [Package("a", "1", "index", size_bytes=10), Package("b", "1", "index"), Package("own", "1", "project")]
+    found = judged([], sizes, "python")
+    assert (found.size_bytes, found.unsized) == (40, 1)
+    said = "and 1 package of unknown size"
+    assert said in foretold_page(replace(FOUND, unsized=1)).render(80, colour=False)
+    assert said not in foretold_page(FOUND).render(80, colour=False)
 
 
 def test_rooms_are_summed_up_by_disk(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,11 @@ from mltrack.ledger.queries import RunQuery
 from mltrack.operations import find
 from mltrack.operations.asking import condition_of, runs
 from mltrack.operations.find import fits
+from mltrack.operations.repeating.rerun_many import Again, choose
+from mltrack.operations.running.record import INSIDE
 from mltrack.project import Project
 from mltrack.records import CodeState, MetricSummary, Parent
+from mltrack.views.reruns import repeats_line, reruns_json, reruns_page
 from tests.helpers import git_repository
 from tests.ledger.made import run
 from tests.stories.typing import Person
@@ -29,7 +33,10 @@ lr = float(sys.argv[sys.argv.index("--lr") + 1])
 print(f"acc: {1 - lr}", flush=True)
 if os.path.exists("slow"):
     import time
-    time.sleep(30)
+    try:
+        time.sleep(30)
+    except KeyboardInterrupt:
+        sys.exit(0)
 sys.exit(3 if lr > 0.4 and not os.path.exists("mended") else 0)
 """
 
@@ -98,18 +105,17 @@ def test_many_are_run_again_the_oldest_first(person: Person) -> None:
     (person.cwd / "mended").unlink(missing_ok=True)
     planned = person.type("rerun", "--where", "params.lr > 0.15", "--plan")
     assert [line.split()[-3] for line in planned.splitlines()[1:]] == ["0.2", "0.5"]
-    assert len(person.json("ls")) == 3
     done = person.try_("rerun", "--where", "params.lr > 0.15")
-    assert done.returncode == 1 and "1 of 2 ended well." in done.stdout
+    assert done.returncode == 1 and "1 of 2 started ended well." in done.stdout
     assert "mltrack: 2 of 2: " in done.stderr and "identical" in done.stdout
+    first, last = (one["id"] for one in person.json("ls", "params.lr = 0.5", "--sort", "created"))
+    report = json.loads(person.type("rerun", last, first, "--fail-fast", "--quiet", "--json", code=1))
+    assert [one["run"] for one in report["runs"]] == [first] and report["runs"][0]["status"] == "failed"
+    assert (report["not_started"], report["left"]) == (1, [last])
     (person.cwd / "mended").touch()
-    first, last = (one["id"] for one in person.json("ls", "--limit", "2", "--sort", "created"))
-    report = json.loads(person.type("rerun", last, first, "--quiet", "--json"))
-    assert [one["run"] for one in report["runs"]] == [first, last] and report["not_started"] == 0
-    assert {one["exit_code"] for one in report["runs"]} == {0}
-    (person.cwd / "mended").unlink()
-    report = json.loads(person.type("rerun", "--where", "params.lr = 0.5", "--fail-fast", "--quiet", "--json", code=1))
-    assert report["runs"][0]["status"] == "failed" and report["not_started"] == 1
+    done = person.try_("rerun", "--where", "params.lr = 0.5", "--quiet", "--json")
+    assert done.returncode == 0 and "2 repeat others and are left out" in done.stderr
+    assert [(one["run"], one["exit_code"]) for one in json.loads(done.stdout)["runs"]] == [(first, 0)]
 
 
 def test_what_cannot_be_run_again_is_said(person: Person) -> None:
@@ -130,7 +136,8 @@ def test_an_interrupt_stops_the_rest_and_reports(person: Person) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    assert process.stderr is not None and b"1 of " in process.stderr.readline()
+    assert process.stderr is not None
+    assert any(b"1 of 2: " in line for line in iter(process.stderr.readline, b""))
     deadline = time.monotonic() + 30
     while not any(one["status"] == "running" for one in person.json("ls", "--limit", "1")):
         assert time.monotonic() < deadline and process.poll() is None
@@ -138,7 +145,8 @@ def test_an_interrupt_stops_the_rest_and_reports(person: Person) -> None:
     process.send_signal(signal.SIGINT)
     report = json.loads(process.communicate(timeout=30)[0])
     assert process.returncode == 130
-    assert len(report["runs"]) == 1 and report["runs"][0]["status"] == "interrupted" and report["not_started"] >= 1
+    assert [one["status"] for one in report["runs"]] == ["finished"], "it takes a Ctrl-C for a wish to end well"
+    assert report["not_started"] == len(report["left"]) >= 1
     (person.cwd / "slow").unlink()
 
 
@@ -165,8 +173,41 @@ def test_python_asks_the_same(project: Project) -> None:
     assert [one.id for one in found] == [low] and found[0].environment.packages["numpy"] == "2.1.0"
     with pytest.raises(UsageError, match="expected a number"):
         runs("metrics.acc >", directory=project.root)
+    for limit in (0, -1, "5", True, 1.5):
+        with pytest.raises(UsageError, match="no number of runs"):
+            runs(limit=limit, directory=project.root)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="soon"):
         condition_of([], since="soon")
+
+
+def test_in_what_was_laid_out_the_project_that_owns_it_is_asked(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = sealed(project.ledger)
+    workspace = git_repository(project.work / "0123456789abcdef", {"sub/x": ""})
+    monkeypatch.chdir(workspace / "sub")
+    assert [one.id for one in runs()] == [one.id for one in runs(directory=workspace)] == [only]
+    named = git_repository(tmp_path / "into", {"x": ""})
+    monkeypatch.chdir(named)
+    with pytest.raises(NotFound):
+        runs()
+    monkeypatch.setenv("MLTRACK_ARTIFACTS", str(project.runs / "0123456789abcdef" / "artifacts"))
+    assert [one.id for one in runs()] == [only]
+    with pytest.raises(NotFound):
+        runs(directory=named)
+
+
+@pytest.mark.parametrize("lacks", ["", "import sys; sys.modules['sqlite3'] = None; "])
+def test_an_interpreter_without_mltrack_and_its_packages_asks_too_or_says_what_to_do(
+    project: Project, lacks: str
+) -> None:
+    only = sealed(project.ledger)
+    environment = {"PYTHONPATH": str(INSIDE)}
+    code = f"{lacks}import mltrack; print(mltrack.runs('status = finished')[0].id)"
+    command = [sys._base_executable, "-S", "-c", code]  # type: ignore[attr-defined]
+    done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == ("" if lacks else only)
+    assert ("install mltrack-ledger there, or ask the command: mltrack ls" in done.stderr) == bool(lacks)
 
 
 def test_repetitions_of_a_calibration_are_left_out_unless_asked_for(project: Project) -> None:
@@ -184,6 +225,38 @@ def test_repetitions_of_a_calibration_are_left_out_unless_asked_for(project: Pro
     assert project.ledger.count() == 2 and project.ledger.count(repetitions=False) == 1
     with pytest.raises(NotFound):
         find.find_run(project, "@~1")
+
+
+def test_a_run_that_repeats_another_that_fits_is_not_run_again_with_it(project: Project) -> None:
+    def made(number: int, kind: str = "", of: str = "", **changes: object) -> str:
+        parent = Parent(kind, of) if kind else None
+        moment = f"2026-11-20T00:00:0{number}.000000Z"
+        return sealed(project.ledger, name="base", created_at=moment, parent=parent, **changes)
+
+    def chosen(text: str, limit: int | None = None) -> tuple[list[str], set[str]]:
+        found = choose(project, (), RunQuery(limit, where=condition_of([text]), brief=True))
+        return [one.id for one in found.runs], {one.id for one in found.repeats}
+
+    first = made(0)
+    other = made(1, "resume", first)
+    again = made(2, "rerun", first, status="failed", exit_code=1)
+    third = made(3, "reproduce", again)
+    assert chosen("name = base") == ([first, other], {again, third})
+    assert chosen("status = finished") == ([first, other], {third}), "also by way of one that does not fit"
+    assert chosen("name = base", 1) == ([other], {again, third}), "the limit counts what is run"
+    assert chosen("status = failed") == ([again], set())
+    assert chosen("name = base and (parent is null or parent is not null)")[0] == [first, other, again, third]
+    assert [one.id for one in choose(project, [again, first]).runs] == [first, again], "what is named is run"
+
+
+def test_what_was_not_started_is_named_and_not_counted() -> None:
+    runs = [replace(run(), id=letter * 16) for letter in "abcd"]
+    done = [Again(runs[0], runs[0]), Again(runs[1], error="no python"), Again(runs[2], replace(run(), status="failed"))]
+    text = reruns_page(done, runs).render(None, False)
+    assert "1 of 2 started ended well." in text and "2 not started: bbbbbbbb, dddddddd." in text
+    assert reruns_json(done, runs)["left"] == ["d" * 16]
+    assert "All 1 ended well." in reruns_page(done[:1], runs[:1]).render(None, False)
+    assert "bbbbbbbb repeats another and is left out" in repeats_line(runs[1:2])
 
 
 def test_a_run_that_is_alive_is_asked_the_same(project: Project) -> None:

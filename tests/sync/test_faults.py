@@ -197,7 +197,8 @@ def test_a_server_that_stalls_does_not_hang_a_request(impatient: None, remote: R
         remote.patience = Patience(tries=1)
         with pytest.raises(RemoteError):
             if name == "write":
-                remote.write("packs/y", os.urandom(6 << 20))  # more than the buffers on the way hold
+                # More than the buffers on the way hold; what they held may arrive later, so under a name of its own.
+                remote.write("packs/stalled", os.urandom(6 << 20))
             else:
                 request()
         proxy.stalled.clear()

@@ -21,7 +21,7 @@ def test_a_verdict_is_given_again_by_todays_settings(tmp_path: Path, command_pat
     assert done.returncode == 0
     line = done.stderr.strip().splitlines()[-1]
     assert line.startswith(
-        f"mltrack: different, compared with {one.recorded[:8]}: 1 artifact byte for byte, loss moved"
+        f"mltrack: different, compared with {one.recorded[:8]}: 1 of 2 artifacts byte for byte, 1 different; loss moved"
     )
     assert "+0.1 %" in line and "What was not the same: the code." in line
 
@@ -29,7 +29,7 @@ def test_a_verdict_is_given_again_by_todays_settings(tmp_path: Path, command_pat
     done = person.try_("verdict", "@")
     assert done.returncode == 0
     assert done.stdout.startswith(
-        "✓ within tolerance: 1 artifact byte for byte; loss moved by +0.1 %, within its toler"
+        "✓ within tolerance: 1 of 2 artifacts byte for byte, 1 within tolerance; loss moved by +0.1 %, within its toler"
     )
     assert "was 'different' before" in done.stderr
     again = person.json("verdict", "@")

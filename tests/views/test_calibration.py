@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mltrack.compare.noise.intervals import spread
-from mltrack.verdicts import Calibration, Divergence, Variation
+from mltrack.verdicts import Calibration, Divergence, Looks, Variation
 from mltrack.views.calibration import advice, calibration_page, plot
 from mltrack.views.show import run_page
 from tests.compare.samples import metric, sample_run
@@ -20,7 +20,7 @@ NOISY = Calibration(
     confidence=0.95, content=0.95, deterministic=False, as_recorded=False,
     metrics={"items": spread([100] * 5), "loss": spread([0.50, 0.51, 0.49, 0.52, 0.48])},
     artifacts={
-        "model.bin": Variation(5, 0), "w.csv": Variation(5, 0, 0, 0.02, 0.02, 0.05, 0.05),
+        "model.bin": Variation(5, 0, looks=Looks(9, 9)), "w.csv": Variation(5, 0, 0, 0.02, 0.02, 0.05, 0.05),
         "far.csv": Variation(5, 0, 0, 0.9, 0.9), "log.txt": Variation(1, 5, 0, 0.0, 0.0, 0.0, 0.0),
     },
     first=(

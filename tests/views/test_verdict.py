@@ -9,7 +9,7 @@ from mltrack.compare.verdict.judge import could_not_run, judge
 from mltrack.compare.verdict.rules import Rules
 from mltrack.config import Tolerance
 from mltrack.records import Parent, Run
-from mltrack.verdicts import ArtifactVerdict, Calibration, Spread, Verdict
+from mltrack.verdicts import ArtifactVerdict, Calibration, Measure, Spread, Verdict
 from mltrack.views.text import parse_time
 from mltrack.views.verdict import verdict_page
 from mltrack.views.verdict_words import few_words, reason
@@ -50,7 +50,7 @@ def test_a_verdict_is_told_with_its_reasons() -> None:
             artifact("models/best.pt", "c", 1_300_010), artifact("plots/l.svg", "b"), artifact("x.txt", "9"),
             artifact("same", "5"),
         ),
-        metrics={"val_loss": metric(0.2012, 10), "new": metric("NaN"),
+        metrics={"val_loss": replace(run.metrics["val_loss"], last=0.2012), "new": metric("NaN"),
                  "accuracy": replace(run.metrics["accuracy"], count=9)},
         environment=replace(run.environment, python="3.11.9", packages={"scikit-learn": "1.5.2", "scipy": "1.14.0"}),
         hardware=replace(run.hardware, cores=2),
@@ -92,6 +92,21 @@ def test_an_identical_result_is_one_line() -> None:
 )  # fmt: skip
 def test_verdicts_without_items_say_why(verdict: Verdict, line: str) -> None:
     assert verdict_page(verdict).render(None, False) == f"{line}  (compared with 3kq8f2zx)\n"
+
+
+def test_what_an_installer_said_stands_below_the_cause_line_by_line() -> None:
+    cause = "uv could not install it:\n  x No solution found\n\n  because numpy==9 is nowhere\nSee its words."
+    verdict = could_not_run("3kq8f2zxm1n4p7rt", "environment", cause)
+    page = verdict_page(verdict).render(None, False).splitlines()
+    assert page == [
+        "✗ could not run: it stopped at environment: uv could not install it:  (compared with 3kq8f2zx)",
+        "      x No solution found",
+        "      because numpy==9 is nowhere",
+        "    See its words.",
+    ]
+    shown = verdict_page(verdict).render(80, False)
+    assert "mltrack push --wheels 3kq8f2zx" in shown and "mltrack env check 3kq8f2zx" in shown and "\\n" not in shown
+    assert few_words(verdict) == "uv could not install it:"
 
 
 def test_success_is_green_and_failure_is_not() -> None:
@@ -142,6 +157,37 @@ def test_the_page_says_what_to_do_next() -> None:
     assert len(same.splitlines()) == 1
     nothing = verdict_page(Verdict("nothing to compare", "3kq8f2zxm1n4p7rt"), "9dm1c0vw5t2ha7xs").render(90, False)
     assert "mltrack run --output PATH" in nothing
+
+
+def test_a_reason_is_never_shortened_and_neither_is_a_grade() -> None:
+    why = "3 of 120 values differ, most of all at row 3, column loss by 0.25; no further than 10 repetitions"
+    item = ArtifactVerdict("outputs/predictions/test.csv", "within tolerance", why)
+    verdict = Verdict(
+        "within tolerance",
+        "3kq8f2zxm1n4p7rt",
+        (item,),
+        judge(*moved(0.2001), Rules({"val_loss": Tolerance(1)})).metrics,
+    )
+    for width in (60, 80):
+        lines = verdict_page(verdict).render(width, False).splitlines()
+        at = next(place for place, line in enumerate(lines) if line.startswith("  outputs/"))
+        below = [line for line in lines[at + 1 :] if line.startswith("    ")]
+        assert " ".join(line.strip() for line in below).startswith(why)
+        assert all(len(line) <= width for line in below)
+        assert "within tolerance" in lines[at]
+        assert any("val_loss" in line and "within tolerance" in line for line in lines)
+    listed = replace(sample_run(), verdict=verdict, parent=Parent("rerun", "3kq8f2zxm1n4p7rt"))
+    assert "✓ within tolerance" in verdicts_page([listed], 0.0).render(60, False)
+
+
+def test_a_duration_in_a_file_comes_with_the_rule_that_leaves_it_out() -> None:
+    def hints(where: str) -> str:
+        item = ArtifactVerdict("log.csv", "different", "1 cell differs", Measure(2, 1, 0.5, 0.1, where))
+        return verdict_page(Verdict("different", "3kq8f2zxm1n4p7rt", (item,))).render(100, False)
+
+    assert 'verdict: {ignore: ["log.csv#seconds"]}' in hints("row 3, column seconds")
+    assert 'verdict: {ignore: ["log.csv#duration_s"]}' in hints("fit.duration_s")
+    assert "ignore" not in hints("row 3, column loss")
 
 
 def test_the_files_of_a_directory_count_as_the_directory() -> None:

@@ -54,12 +54,18 @@ class Side:
     """Where one of the two files was written."""
 
     roots: tuple[str, ...] = ()
-    """Absolute directories that stand for the project there, and the home: as they are known; the longest first."""
+    """Absolute directories that stand for the project there, the home, the environment: as they are known; the longest
+    first."""
     hosts: tuple[str, ...] = ()
     """Names of the machine."""
     began: float | None = None
     """Unix seconds, or None where unknown. A time in a file that lies outside of the run is data, and must be equal."""
     ended: float | None = None
+    zone: str | None = None
+    """The name of its time zone, where known. Times without a zone are in this one or in universal time."""
+    kinds: tuple[str, ...] = ()
+    """What each of the roots is, `project`, `home` or `environment`: only roots of one kind stand for each other. Where
+    this is empty any may."""
 
 
 @noun
@@ -68,6 +74,8 @@ class Around:
 
     then: Side = field(default_factory=Side)
     now: Side = field(default_factory=Side)
+    ignore: tuple[str, ...] = ()
+    """Patterns of keys or columns of this file that the project leaves out."""
     depth: int = 0
     """How many files the members of this one are inside of; `compare_contents` counts it."""
     name: str = ""

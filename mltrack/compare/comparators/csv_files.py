@@ -1,7 +1,8 @@
 """Tables of text: CSV, TSV and their kin, row by row and cell by cell; streamed.
 
 Cells are compared as text, then as numbers. `007` is no number, and of two spellings only equal values are equal: a
-number with more digits than a double holds is compared digit by digit.
+number with more digits than a double holds is compared digit by digit. `1,5` is a number where something else separates
+the values; with three digits behind its comma it may be a thousand and more, and is text.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding, Unreadable
+from mltrack.compare.comparators.text import marks
+from mltrack.compare.contents.durations import remedy
 from mltrack.compare.contents.measuring import Tally, distance, relative
-from mltrack.compare.contents.trees import changes
+from mltrack.compare.contents.trees import changes, excused, is_named
 from mltrack.compare.contents.volatile import Volatile
 from mltrack.patterns import lazy
 
@@ -29,6 +32,7 @@ _SNIFFED = 64 << 10
 _NUMBER = lazy(
     r"[ \t]*[-+]?(?:(?:0|[1-9][0-9]*|(?=\.[0-9]))(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,3})?|(?i:nan|inf|infinity))[ \t]*"
 )
+_COMMA = lazy(r"[ \t]*[-+]?(?:0,[0-9]+|[1-9][0-9]*,(?:[0-9]{1,2}|[0-9]{4,}))(?:[eE][-+]?[0-9]{1,3})?[ \t]*")
 _MANY_DIGITS = 15
 """Two different numbers of so many digits may be one double."""
 
@@ -45,12 +49,14 @@ def suffix_of(name: str) -> str:
 
 def compare(a: Content, b: Content, around: Around) -> Finding:
     """Raises Unreadable for what is no UTF-8 text, or whose quotes do not end."""
+    if (found := marks(a, b)) is not None:
+        return found
     asked = _SUFFIXES.get(suffix_of(around.name), _SUFFIXES[".csv"])
-    marks = separator(a, asked), separator(b, asked)
-    if marks[0] != marks[1]:
-        return Finding(DIFFERENT, f"its values were separated by {marks[0]!r}, are by {marks[1]!r}")
-    walk = Walk(around)
-    for one, other in zip_longest(rows(a, marks[0]), rows(b, marks[0])):
+    then, now = separator(a, asked), separator(b, asked)
+    if then != now:
+        return Finding(DIFFERENT, f"its values were separated by {then!r}, are by {now!r}")
+    walk = Walk(around, has_commas=then != ",")
+    for one, other in zip_longest(rows(a, then), rows(b, then)):
         walk.step(one, other)
     return walk.finding()
 
@@ -58,10 +64,14 @@ def compare(a: Content, b: Content, around: Around) -> Finding:
 def separator(content: Content, asked: str) -> str:
     """What its values are separated by: of those asked for, the one that gives all first rows the most columns."""
     with content.open() as file:
-        text = file.read(_SNIFFED).decode("utf-8", errors="replace")
+        text = file.read(_SNIFFED).decode("utf-8-sig", errors="replace")
     if len(text) > 1 and content.size > _SNIFFED:
         text = text[: text.rfind("\n") + 1]
     widths = {mark: width(text, mark) for mark in asked}
+    if widths.get(";", 0) > 1 and all(
+        _COMMA.fullmatch(cell) for cell in text.replace("\n", ";").split(";") if "," in cell
+    ):
+        return ";"  # each comma is one of a number
     return max(asked, key=lambda mark: widths[mark])
 
 
@@ -77,7 +87,7 @@ def width(text: str, mark: str) -> int:
 
 def rows(content: Content, mark: str) -> Iterator[Row]:
     """The rows; an empty line is one without values. Raises Unreadable."""
-    with content.open() as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+    with content.open() as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         try:
             yield from csv.reader(text, delimiter=mark, strict=True)
         except UnicodeDecodeError as error:
@@ -89,10 +99,14 @@ def rows(content: Content, mark: str) -> Iterator[Row]:
 class Walk:
     """Two tables, as far as they have been read."""
 
-    def __init__(self, around: Around) -> None:
+    def __init__(self, around: Around, has_commas: bool = False) -> None:
+        """`has_commas`: may a number have one for its point?"""
+        self.around, self.has_commas = around, has_commas
         self.volatile = Volatile(around, lines=False)
         self.tally = Tally()
         self.header: Row = ()
+        self.left_out: dict[int, str] = {}
+        """Columns that the project leaves out."""
         self.counts = [0, 0]
         self.sums = [0, 0]
         """Of all rows that differ, whatever their order."""
@@ -115,15 +129,18 @@ class Walk:
             self.shape = f"row {self._row()} had {len(one):,} values, has {len(other):,}"
             return
         for column, (x, y) in enumerate(zip(one, other)):
-            if x == y:
+            if x == y or column in self.left_out:
                 self.tally.equal()
             else:
                 self._cell(x, y, column)
 
     def _begin(self, one: Row, other: Row) -> None:
         """The first rows: the header, if there is no number in it."""
-        is_header = bool(one) and not any(_NUMBER.fullmatch(cell) for cell in one)
+        is_header = bool(one) and not any(self._is_number(cell) for cell in one)
         self.header = tuple(one) if is_header else ()
+        if self.around.ignore:
+            names = {i: name.strip() for i, name in enumerate(self.header)}
+            self.left_out = {i: name for i, name in names.items() if is_named(self.around.ignore, name)}
         if len(one) != len(other):
             self.shape = f"columns: {len(one):,} then, {len(other):,} now"
         elif is_header and [cell.strip() for cell in one] != [cell.strip() for cell in other]:
@@ -132,7 +149,8 @@ class Walk:
 
     def _cell(self, a: str, b: str, column: int) -> None:
         """Two cells that are not the same text."""
-        if _NUMBER.fullmatch(a) and _NUMBER.fullmatch(b):
+        if self._is_number(a) and self._is_number(b) and ("," in a) + ("." in b) < 2 > ("," in b) + ("." in a):
+            a, b = a.replace(",", "."), b.replace(",", ".")
             far = apart(a, b)
             if far is None or self._are_times(column, a, b):
                 self.tally.equal()
@@ -142,6 +160,10 @@ class Walk:
             self.tally.equal()
         else:
             self.tally.others(a, b, lambda: self._where(column))
+
+    def _is_number(self, cell: str) -> bool:
+        found = _NUMBER.fullmatch(cell) or (self.has_commas and _COMMA.fullmatch(cell))
+        return bool(found)
 
     def _are_times(self, column: int, a: str, b: str) -> bool:
         return bool(self.header) and self.volatile.are_labelled(self.header[column], a.strip(), b.strip())
@@ -163,10 +185,13 @@ class Walk:
         if self.tally.changed:
             if self.sums[0] == self.sums[1]:
                 return Finding(DIFFERENT, "the same rows in another order")
-            return Finding(DIFFERENT, changes(self.tally, "cell"), self.tally.measure())
-        if self.volatile.kinds:
-            return Finding(EQUIVALENT, self.volatile.told())
-        return Finding(EQUIVALENT, "only quotes, line ends or how numbers are spelled differ, no value")
+            measure = self.tally.measure()
+            label = (measure.where or "").rpartition("column ")[2]
+            return Finding(DIFFERENT, changes(self.tally, "cell") + remedy(self.around, label), measure)
+        passed = [self.volatile.told()] if self.volatile.kinds else []
+        passed += [excused(self.left_out.values())] if self.left_out else []
+        layout = "only quotes, line ends or how numbers are spelled differ, no value"
+        return Finding(EQUIVALENT, "; ".join(passed) or layout)
 
 
 def apart(a: str, b: str) -> tuple[float | str, float | str] | None:

@@ -14,11 +14,14 @@ from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, LARGEST_IN_MEMORY
 from mltrack.compare.contents.cells import AT_ONCE, Array, Cells, Where
 from mltrack.compare.contents.inner import careful, read_fully, refusing
 from mltrack.compare.contents.measuring import summary
+from mltrack.compare.contents.tiff_tags import first_difference, frame_tags
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-WHAT = "the compression of an image, its text fields, times, resolution and thumbnails"
+WHAT = (
+    "the compression of an image, its text fields, times, resolution and thumbnails; in a TIFF layout and times alone"
+)
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 
@@ -55,6 +58,8 @@ def compare(a: Content, b: Content, around: Around) -> Finding:
                 return different
             fields |= _fields(then, now)
             _add_frame(cells, then, now, f"frame {number}, " if frames[0] > 1 else "")
+        if then.format == "TIFF" and (tag := unlike_tags(a, b, frames[0])) is not None:
+            return Finding(DIFFERENT, f"its {tag} differs")
     if cells.changed:
         measure = cells.measure()
         return Finding(DIFFERENT, summary(measure, "pixel value"), measure)
@@ -105,6 +110,15 @@ def frame_count(image: Image) -> int:
     if count > MOST_FRAMES or count * image.width * image.height > MOST_PIXELS_IN_ALL:
         raise Unreadable(f"it has {count:,} frames of {image.width}x{image.height} pixels, too many to be compared")
     return count
+
+
+def unlike_tags(a: Content, b: Content, frames: int) -> str | None:
+    """The first tag of two TIFFs that says another thing."""
+    with careful(a.open) as f, careful(b.open) as g:
+        then, now = (refusing(lambda file=file: frame_tags(file, frames)) for file in (f, g))  # type: ignore[misc]
+    pairs = enumerate(zip(then, now))
+    found = ((number, first_difference(one, other)) for number, (one, other) in pairs)
+    return next((f"{tag} in frame {number}" for number, tag in found if tag is not None), None)
 
 
 def pixels(image: Image, top: int, bottom: int) -> Array:

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.comparators import Finding, Unreadable
+from mltrack.compare.comparators.text import marks
 from mltrack.compare.contents.contents import whole
 from mltrack.compare.contents.trees import Walk
 
@@ -20,6 +21,8 @@ WHAT = "the order of keys, white space, how numbers are spelled, and in strings 
 
 LARGEST = 64 << 20
 """Bytes: values in memory take ten times as much."""
+MOST = 5_000_000
+"""Values, a list or mapping counted as three: they take more memory than their bytes tell."""
 _SUFFIXES = (".json", ".geojson", ".webmanifest")
 
 
@@ -28,6 +31,8 @@ def fits(name: str, head: bytes) -> bool:
 
 
 def compare(a: Content, b: Content, around: Around) -> Finding:
+    if (found := marks(a, b)) is not None:
+        return found
     walk = Walk(around)
     walk.compare(parse(whole(a, LARGEST)), parse(whole(b, LARGEST)))
     return walk.finding()
@@ -35,8 +40,9 @@ def compare(a: Content, b: Content, around: Around) -> Finding:
 
 def parse(data: bytes) -> Any:
     """The values of a document. Raises Unreadable."""
+    check_count(data)
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=mapping, parse_float=number)
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=mapping, parse_float=number)
     except UnicodeDecodeError as error:
         raise Unreadable("it is no JSON: not UTF-8 text") from error
     except RecursionError as error:
@@ -45,6 +51,12 @@ def parse(data: bytes) -> Any:
         raise Unreadable(f"it is no JSON: line {error.lineno:,}: {error.msg[:1].lower()}{error.msg[1:]}") from error
     except ValueError as error:
         raise Unreadable("it is no JSON that is read: a number has too many digits") from error
+
+
+def check_count(data: bytes) -> None:
+    """Refuse a document that may have too many values, before they are in memory. Raises Unreadable."""
+    if data.count(b",") + 3 * (data.count(b"[") + data.count(b"{")) > MOST:
+        raise Unreadable("it may have too many values to be compared in memory")
 
 
 def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

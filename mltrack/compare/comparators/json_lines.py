@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mltrack.compare.comparators import DIFFERENT, Finding
 from mltrack.compare.comparators.json_files import parse
-from mltrack.compare.comparators.text import lines
+from mltrack.compare.comparators.text import MARK, lines, marks
 from mltrack.compare.contents.trees import Walk
 
 if TYPE_CHECKING:
@@ -20,10 +20,12 @@ _SUFFIXES = (".jsonl", ".ndjson", ".jsonlines", ".json")
 
 def fits(name: str, head: bytes) -> bool:
     """By its name; a `.json` that is no one document may be lines of them."""
-    return name.lower().endswith(_SUFFIXES) and head.lstrip()[:1] in (b"{", b"[")
+    return name.lower().endswith(_SUFFIXES) and head.removeprefix(MARK).lstrip()[:1] in (b"{", b"[")
 
 
 def compare(a: Content, b: Content, around: Around) -> Finding:
+    if (found := marks(a, b)) is not None:
+        return found
     walk = Walk(around)
     counts = [0, 0]
     with a.open() as first, b.open() as second:

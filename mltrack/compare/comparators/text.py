@@ -24,6 +24,8 @@ _LONGEST = 1 << 20
 _MANY = 1000
 """Lines that differ; from then on the grade is clear, and lines are only counted."""
 _SHOWN = 80
+MARK = b"\xef\xbb\xbf"
+"""The byte order mark that a text may begin with."""
 
 
 def fits(name: str, head: bytes) -> bool:
@@ -46,6 +48,19 @@ def compare(a: Content, b: Content, around: Around) -> Finding:
         for one, other in zip_longest(lines(first), lines(second)):
             walk.step(one, other)
     return walk.finding()
+
+
+def marks(a: Content, b: Content) -> Finding | None:
+    """A finding where only one of two texts begins with a byte order mark: many readers take that for a part of it."""
+    then, now = (begins_marked(content) for content in (a, b))
+    if then == now:
+        return None
+    return Finding(DIFFERENT, f"its byte order mark is {'gone' if then else 'new'}")
+
+
+def begins_marked(content: Content) -> bool:
+    with content.open() as file:
+        return file.read(len(MARK)) == MARK
 
 
 def lines(file: BinaryIO) -> Iterator[bytes]:
@@ -97,6 +112,8 @@ class Walk:
         if len(one) >= _LONGEST or len(other) >= _LONGEST:
             return False
         ends = [line[len(line.rstrip(b"\r\n")) :] for line in (one, other)]
+        if one.startswith(MARK) and other.startswith(MARK):  # what begins a line comes after it
+            one, other = one[len(MARK) :], other[len(MARK) :]
         texts = [line.rstrip(b"\r\n").decode(errors="replace") for line in (one, other)]
         return ends[0] == ends[1] and self.volatile.alike(*texts)
 

@@ -1,12 +1,14 @@
-"""TOML: its values compared leaf by leaf; comments say nothing."""
+"""TOML: its values compared leaf by leaf; comments say nothing, and a date is no text."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.comparators import Finding, Unreadable
+from mltrack.compare.comparators.json_files import check_count
+from mltrack.compare.comparators.text import marks
 from mltrack.compare.contents.contents import whole
-from mltrack.compare.contents.trees import Walk
+from mltrack.compare.contents.trees import Typed, Walk
 
 if TYPE_CHECKING:
     from mltrack.compare.comparators import Around, Content
@@ -21,6 +23,8 @@ def fits(name: str, head: bytes) -> bool:
 
 
 def compare(a: Content, b: Content, around: Around) -> Finding:
+    if (found := marks(a, b)) is not None:
+        return found
     walk = Walk(around)
     walk.compare(parse(whole(a, LARGEST)), parse(whole(b, LARGEST)))
     return walk.finding("the layout, a comment or the order of keys differs")
@@ -31,8 +35,9 @@ def parse(data: bytes) -> dict[str, Any]:
     from mltrack.formats.documents import parse_toml
     from mltrack.formats.yaml_nodes import Broken
 
+    check_count(data)
     try:
-        return parse_toml(data)
+        return parse_toml(data, lambda moment: Typed(moment.isoformat()))
     except Broken as error:
         raise Unreadable(f"it is no TOML: line {error.line or 1:,}: {error.problem}") from error
     except (RecursionError, ValueError) as error:

@@ -1,7 +1,8 @@
 """XML and SVG: elements, attributes and text in their order.
 
-The order of attributes says nothing, and neither do random ids (of matplotlib and others), if they are replaced one
-for one throughout. No entity is expanded: a document that declares any is refused. Nothing outside of it is read.
+The order of attributes says nothing, and in SVG and XHTML neither do the random ids of matplotlib and others, if they
+are replaced one for one throughout: an id of a record is data. No entity is expanded: a document that declares any is
+refused. Nothing outside of it is read.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -27,9 +28,15 @@ WHAT = "the order of attributes, random ids and references to them, and in text 
 
 LARGEST = 32 << 20
 _SUFFIXES = (".xml", ".svg", ".xhtml", ".gexf", ".graphml", ".kml", ".gpx", ".vtu", ".vtk", ".xdmf", ".pmml")
-_RANDOM = lazy(r"(?=[A-Za-z_.-]*[0-9a-f]*\d)(?P<kind>[A-Za-z_.-]*?)[0-9a-f]{8,64}")
+_PAGES = ("svg", "html")
+"""Documents in which an id only says what refers to what."""
+_RANDOM = lazy(r"(?P<kind>(?:[A-Za-z0-9]+[_.-])*[A-Za-z]*?)(?P<drawn>[0-9a-f]{8,64})")
 """An id that a program drew: hexadecimal digits after a word for what it is."""
-_REFERENCE = lazy(r"url\(#(?P<url>[^)]+)\)|^#(?P<whole>.+)$")
+_DRAWN = lazy(r"(?:p|m|h|imag|C[0-9a-f]+_[0-9a-f]+_)")
+"""What matplotlib has before them; of `image` the last letter is such a digit, too."""
+_LONGEST_ID = 200
+_REFERENCE = lazy(r"url\(#(?P<url>[^()#]{1,200})\)")
+_LINKS = ("href", "xlink:href")
 _IMAGE = lazy(r"data:image/(?P<suffix>png|jpeg|gif|webp);base64,(?P<data>[A-Za-z0-9+/=\s]+)")
 
 Event = tuple[str, str, Mapping[str, str]]
@@ -42,8 +49,9 @@ def fits(name: str, head: bytes) -> bool:
 
 def compare(a: Content, b: Content, around: Around) -> Finding:
     """Raises Unreadable for what is not well formed or declares entities."""
-    walk = Walk(around)
-    for one, other in zip_longest(events(whole(a, LARGEST)), events(whole(b, LARGEST))):
+    then, now = events(whole(a, LARGEST)), events(whole(b, LARGEST))
+    walk = Walk(around, (ids_of(then), ids_of(now)))
+    for one, other in zip_longest(then, now):
         walk.step(one, other)
         if walk.problem is not None:
             return walk.problem
@@ -62,6 +70,7 @@ def events(data: bytes) -> list[Event]:
     def doctype(name: str, system: str | None, public: str | None, has_own: int) -> None:
         if has_own:
             raise Unreadable("it is no XML that is read: it declares entities or elements of its own")
+        found.append(("doctype", f"{name} {public or ''} {system or ''}", {}))
 
     parser.StartDoctypeDeclHandler = doctype
     parser.StartElementHandler = lambda name, attributes: found.append(("element", name, attributes))
@@ -84,10 +93,37 @@ def _add_text(found: list[Event], text: str) -> None:
         found.append(("text", text, {}))
 
 
-class Walk:
-    """Two documents, as far as they have been read."""
+def ids_of(document: Sequence[Event]) -> frozenset[str]:
+    """The random ids of an SVG or XHTML document; none of any other."""
+    elements = [attributes for kind, _, attributes in document if kind == "element"]
+    first = next((name for kind, name, _ in document if kind == "element"), "")
+    if first.rpartition(":")[2].lower() not in _PAGES:
+        return frozenset()
+    asked = {id_in for attributes in elements for name, text in attributes.items() for id_in in referred(name, text)}
+    ids = {attributes[name] for attributes in elements for name in ("id", "xml:id") if name in attributes}
+    return frozenset(one for one in ids if is_random(one, one in asked))
 
-    def __init__(self, around: Around) -> None:
+
+def referred(name: str, text: str) -> list[str]:
+    """The ids that an attribute refers to."""
+    if "#" not in text:
+        return []
+    return [text[1:]] if name in _LINKS and text[0] == "#" else [found["url"] for found in _REFERENCE.finditer(text)]
+
+
+def is_random(text: str, is_asked: bool) -> bool:
+    found = _RANDOM.fullmatch(text) if len(text) <= _LONGEST_ID else None
+    if found is None:
+        return False
+    is_mixed = not found["drawn"].isdigit() and not found["drawn"].isalpha()
+    return _DRAWN.fullmatch(found["kind"]) is not None or (is_asked and is_mixed)
+
+
+class Walk:
+    """Two documents, as far as they have been read; `drawn` are the random ids of each."""
+
+    def __init__(self, around: Around, drawn: tuple[frozenset[str], frozenset[str]]) -> None:
+        self.drawn = drawn
         self.around = around
         self.volatile = Volatile(around)
         self.path: list[str] = []
@@ -122,23 +158,27 @@ class Walk:
     def _same_value(self, name: str, a: str, b: str) -> bool:
         if name in ("id", "xml:id"):
             return self._same_id(a, b)
-        if a == b and not _REFERENCE.search(a):
+        one, other = referred(name, a), referred(name, b)
+        if one or other:
+            is_one_frame = name in _LINKS or _REFERENCE.sub("#", a) == _REFERENCE.sub("#", b)
+            return is_one_frame and len(one) == len(other) and all(map(self._same_id, one, other))
+        if a == b:
             return True
         first, second = _IMAGE.fullmatch(a), _IMAGE.fullmatch(b)
         if first and second:
             return self._same_image(first, second)
-        one, other = ([found[found.lastgroup or 0] for found in _REFERENCE.finditer(text)] for text in (a, b))
-        if one and len(one) == len(other) and _REFERENCE.sub("#", a) == _REFERENCE.sub("#", b):
-            return all(map(self._same_id, one, other))
         return self.volatile.alike(a, b)
 
     def _same_id(self, a: str, b: str) -> bool:
         """Is it the same id, or a random one that stands for the other wherever it stands?"""
         if self.ids[0].get(a, b) != b or self.ids[1].get(b, a) != a:
             return False
-        first, second = _RANDOM.fullmatch(a), _RANDOM.fullmatch(b)
-        if a != b and not (first and second and first["kind"] == second["kind"]):
-            return False
+        if a != b:
+            if a not in self.drawn[0] or b not in self.drawn[1]:
+                return False
+            first, second = _RANDOM.fullmatch(a), _RANDOM.fullmatch(b)
+            if not (first and second and first["kind"] == second["kind"]):
+                return False
         self.ids[0][a], self.ids[1][b] = b, a
         return True
 

@@ -97,7 +97,7 @@ def _changed(a: Array, b: Array) -> Array:
         return np.flatnonzero(~_same(a, b))
     if a.dtype.kind == "c":
         return np.flatnonzero(~(_same(a.real, b.real) & _same(a.imag, b.imag)))
-    if a.dtype.kind in "biu":
+    if a.dtype.kind in "iu":
         return np.flatnonzero(a != b)
     width = a.dtype.itemsize
     x, y = (np.ascontiguousarray(block).view(np.uint8).reshape(len(block), width) for block in (a, b))
@@ -116,7 +116,7 @@ def _apart(a: Array, b: Array) -> Array:
 
     kind = a.dtype.kind
     if kind == "b":
-        return (a != b).astype(np.float64)
+        return np.ones(len(a))  # those that differ: a byte that is neither 0 nor 1 is another value, too
     if kind in "iu":  # the wrapped difference of the larger and the smaller is right for 64 bits too
         return (np.maximum(a, b).astype(np.uint64) - np.minimum(a, b).astype(np.uint64)).astype(np.float64)
     narrow, wide = (np.float64, np.longdouble) if kind == "f" else (np.complex128, np.clongdouble)

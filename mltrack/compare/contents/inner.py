@@ -20,6 +20,9 @@ T = TypeVar("T")
 BLOCK = 1 << 20
 """Bytes read at a time."""
 
+LINES = 64 << 10
+"""Bytes read at a time where lines are asked for."""
+
 FREE, RATIO, CEILING = 1 << 30, 200, 256 << 30
 """A file may be unpacked to so many times its size: to a gigabyte always, and beyond 256 only to twice its size."""
 
@@ -78,7 +81,11 @@ class Careful(io.BufferedIOBase):
     """A reader whose every failure is `Unreadable`, and that never answers more than fits in memory at once."""
 
     def __init__(self, source: BinaryIO, budget: Budget | None = None, size: int | None = None) -> None:
-        self._source, self._budget, self._size, self._at = source, budget, size, 0
+        self._source, self._budget, self._size = source, budget, size
+        self._pulled = 0
+        """Where the source stands."""
+        self._ahead, self._used = b"", 0
+        """Bytes that were pulled for lines, and how many of them were given."""
 
     def readable(self) -> bool:
         return True
@@ -88,31 +95,57 @@ class Careful(io.BufferedIOBase):
 
     def read(self, size: int | None = -1, /) -> bytes:
         wanted = LARGEST_IN_MEMORY + 1 if size is None or size < 0 else min(size, LARGEST_IN_MEMORY + 1)
-        data = refusing(lambda: read_fully(self._source, wanted))
+        data = self._ahead[self._used : self._used + wanted]
+        self._used += len(data)
+        if len(data) < wanted:
+            data += self._pull(wanted - len(data))
         if len(data) > LARGEST_IN_MEMORY:
             raise Unreadable("it asks for more memory than a comparison may use")
-        self._at += len(data)
-        self._charge(len(data))
-        if len(data) < wanted and self._size not in (None, self._at):
-            raise Unreadable("its size is not what was said of it")
         return data
 
     def read1(self, size: int = -1, /) -> bytes:
         return self.read(size)
 
+    def readline(self, size: int | None = -1, /) -> bytes:
+        most = LARGEST_IN_MEMORY if size is None or size < 0 else size
+        parts: list[bytes] = []
+        while most > 0:
+            if self._used == len(self._ahead):
+                self._ahead, self._used = self._pull(LINES), 0
+            start = self._used
+            end = self._ahead.find(b"\n", start, start + most) + 1 or min(start + most, len(self._ahead))
+            if end == start:
+                break
+            self._used = end
+            parts.append(self._ahead[start:end])
+            most -= end - start
+            if self._ahead[end - 1] == 10:
+                break
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        before = self._at
-        self._at = refusing(lambda: self._source.seek(offset, whence))
-        self._charge(self._at - before if self._at >= before else self._at)
-        return self._at
+        before = self._pulled
+        offset = offset + self.tell() if whence == 1 else offset
+        self._pulled = refusing(lambda: self._source.seek(offset, 0 if whence == 1 else whence))
+        self._ahead, self._used = b"", 0
+        self._charge(self._pulled - before if self._pulled >= before else self._pulled)
+        return self._pulled
 
     def tell(self) -> int:
-        return self._at
+        return self._pulled - len(self._ahead) + self._used
 
     def close(self) -> None:
         if not self.closed:
             self._source.close()
         super().close()
+
+    def _pull(self, wanted: int) -> bytes:
+        data = refusing(lambda: read_fully(self._source, wanted))
+        self._pulled += len(data)
+        self._charge(len(data))
+        if len(data) < wanted and self._size not in (None, self._pulled):
+            raise Unreadable("its size is not what was said of it")
+        return data
 
     def _charge(self, size: int) -> None:
         if self._budget:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import cached_property
 
 from mltrack.compare.comparators import LARGEST_IN_MEMORY, Unreadable
 from mltrack.nouns import noun
@@ -23,6 +24,7 @@ ENTRY = re.compile(rb"(\d{10}) (\d{5}) ([nf])(?: \r| \n|\r\n)")
 TRAILER = re.compile(rb"trailer\b")
 START = re.compile(rb"startxref\s+(\d+)\b")
 STOP = re.compile(rb"[(<%]|(?<![/\w])(?:endobj|stream|startxref)\b")
+NUMBER = re.compile(rb"(?<!\d)(\d{1,10})\s+\d{1,5}\s+obj\s+(\d{1,19})\s+endobj")
 LENGTH = re.compile(rb"/Length\s+(\d+)(?:\s+\d+\s+(R)\b)?")
 FLATE = re.compile(rb"/Filter\s*(?:/FlateDecode\b|\[\s*/FlateDecode\s*\])")
 REFUSED = re.compile(rb"/(?:Encrypt|Prev|XRefStm|Linearized)\b")
@@ -61,6 +63,14 @@ class Reading:
         """(number, kind, offset or containing object, generation or index); kinds as in a cross-reference stream."""
         self.lengths: set[int] = set()
         """Numbers of the objects that are nothing but a stream's length."""
+
+    @cached_property
+    def numbers(self) -> dict[int, int]:
+        """The objects that are nothing but a number, by their own: the first of each that can be found."""
+        found: dict[int, int] = {}
+        for each in NUMBER.finditer(self.data):
+            found.setdefault(int(each[1]), int(each[2]))
+        return found
 
 
 def parse(data: bytes) -> Parsed:
@@ -128,10 +138,9 @@ def _read_stream(reading: Reading, text: bytes, at: int) -> tuple[bytes, int]:
     length = int(said[1])
     if said[2]:
         reading.lengths.add(length)
-        there = re.search(rb"(?<!\d)%d\s+\d+\s+obj\s+(\d+)\s+endobj" % length, data)
-        if not there:
+        if length not in reading.numbers:
             raise Unreadable("a stream's length is not there")
-        length = int(there[1])
+        length = reading.numbers[length]
     end = _must(END_STREAM, data, at + length).end()
     stream = data[at : at + length]
     return (_inflated(reading, stream) if FLATE.search(text) else stream), end

@@ -2,13 +2,14 @@
 
 Where only one side's root is known, the other is told by it: `/ws/out/x` below the known root `/ws` and
 `/srv/out/x` have the same remainder, so that `/srv` stands for `/ws`, and must do so throughout the file. Only where
-nobody knows a root on either side, one pair of them is concluded from the paths alone.
+nobody knows a root on either side, one pair of them is concluded from the paths alone. A project, a home and an
+environment never stand for one another.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mltrack.patterns import lazy
@@ -16,7 +17,7 @@ from mltrack.patterns import lazy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mltrack.compare.comparators import Around
+    from mltrack.compare.comparators import Around, Side
 
 _END = r"\s\"'`<>|;,:(){}\[\]"
 _TEMPORARY = lazy(
@@ -36,8 +37,11 @@ class Roots:
     """What is known of the roots of two files, and what their paths have told so far."""
 
     def __init__(self, around: Around) -> None:
-        self.then = tuple(root.rstrip("/") for root in around.then.roots if len(root) > 1)
-        self.now = tuple(root.rstrip("/") for root in around.now.roots if len(root) > 1)
+        self.then, self.now = by_kind(around.then), by_kind(around.now)
+        for one, other in ((self.then, self.now), (self.now, self.then)):
+            # Where only one side has an environment of its own, its files there are files of the project.
+            for root in [root for root, kind in one.items() if kind == "environment" and kind not in other.values()]:
+                del one[root]
         self.odd = tuple(root for root in (*self.then, *self.now) if re.search(rf"[{_END}]", root))
         """Those that a pattern of paths must be told of."""
         self.to_new: dict[str, str] = {}
@@ -52,22 +56,20 @@ class Roots:
         if first or second:
             is_one = first and second and alike(a[first.end() :], b[second.end() :])
             return "temporary directories" if is_one and self._agree(first[0], second[0]) else None  # type: ignore[index]
-        for old, new, is_known in self._candidates(a, b):
-            if alike(a[len(old) :], b[len(new) :]) and (is_known or self._agree(old, new)):
+        for old, new in self._candidates(a, b):
+            if alike(a[len(old) :], b[len(new) :]) and self._agree(old, new):
                 return "paths"
         return None
 
-    def _candidates(self, a: str, b: str) -> Iterator[tuple[str, str, bool]]:
-        """(old root, new root, are both known) as these two paths may have them; the surest first."""
-        olds = [root for root in self.then if is_below(a, root)]
-        news = [root for root in self.now if is_below(b, root)]
-        yield from ((old, new, True) for old in olds for new in news)
-        if not self.then:  # where a side's own roots are known, no other path stands for them
-            for new in news:
-                yield from ((old, new, False) for old in shortened(a, b[len(new) :]))
-        if not self.now:
-            for old in olds:
-                yield from ((old, new, False) for new in shortened(b, a[len(old) :]))
+    def _candidates(self, a: str, b: str) -> Iterator[tuple[str, str]]:
+        """(old root, new root) as these two paths may have them; of known ones the longest of each path only."""
+        old, new = root_of(a, self.then), root_of(b, self.now)
+        if old is not None and new is not None and self.then[old] == self.now[new]:
+            yield old, new
+        if not self.then and new is not None:  # where a side's own roots are known, no other path stands for them
+            yield from ((old, new) for old in shortened(a, b[len(new) :]))
+        if not self.now and old is not None:
+            yield from ((old, new) for new in shortened(b, a[len(old) :]))
         if not self.then and not self.now:
             yield from concluded(a, b)
 
@@ -77,6 +79,20 @@ class Roots:
             return False
         self.to_new[old], self.to_old[new] = new, old
         return True
+
+
+def by_kind(side: Side) -> dict[str, str]:
+    """Root -> what it is; the first that is said of a directory counts."""
+    found: dict[str, str] = {}
+    for i, root in enumerate(side.roots):
+        if len(root) > 1:
+            found.setdefault(root.rstrip("/"), side.kinds[i] if i < len(side.kinds) else "")
+    return found
+
+
+def root_of(path: str, roots: Mapping[str, str]) -> str | None:
+    """The longest root that a path lies below."""
+    return max((root for root in roots if is_below(path, root)), key=len, default=None)
 
 
 def is_below(path: str, root: str) -> bool:
@@ -94,7 +110,7 @@ def shortened(path: str, remainder: str) -> Iterator[str]:
         yield root
 
 
-def concluded(a: str, b: str) -> Iterator[tuple[str, str, bool]]:
+def concluded(a: str, b: str) -> Iterator[tuple[str, str]]:
     """The roots of two paths whose last parts are the same, if something follows and they lie in different places."""
     old, new = a.split("/"), b.split("/")
     count = 0
@@ -102,4 +118,4 @@ def concluded(a: str, b: str) -> Iterator[tuple[str, str, bool]]:
         count += 1
     first, second = old[: len(old) - count], new[: len(new) - count]
     if count and first[:-1] != second[:-1]:
-        yield "/".join(first), "/".join(second), False
+        yield "/".join(first), "/".join(second)

@@ -6,11 +6,13 @@ Nothing here reads a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding
 from mltrack.compare.comparators.text import shown
+from mltrack.compare.contents.durations import remedy
 from mltrack.compare.contents.measuring import Tally, summary
 from mltrack.compare.contents.volatile import Volatile
 
@@ -22,39 +24,64 @@ _NAMED = 3
 """Keys that a reason names."""
 
 
+class Typed(str):
+    """Text that its format takes for something else: a date of TOML, a plain `yes` in YAML. It equals no bare text."""
+
+
 class Walk:
     """Compares trees one after another; all of one file go through one walk."""
 
     def __init__(self, around: Around, lines: bool = False) -> None:
         """`lines`: are the strings lines of what was printed?"""
+        self.around = around
         self.volatile = Volatile(around, lines)
         self.tally = Tally()
         self.shapes: list[str] = []
-        """Where keys or elements came or went."""
+        """Where keys or elements came or went: the first of them."""
+        self.more_shapes = 0
+        self.left_out: dict[str, None] = {}
+        """Keys that the project leaves out, in their order."""
 
     def compare(self, a: Any, b: Any, where: str = "") -> None:
         """Walk through two trees; `where` is the path to them. Not recursive: a tree may be deep."""
-        waiting = [(a, b, where)]
+        waiting: list[Iterator[tuple[Any, Any, str]]] = [iter([(a, b, where)])]
         while waiting:
-            one, other, at = waiting.pop()
+            pair = next(waiting[-1], None)
+            if pair is None:
+                waiting.pop()
+                continue
+            one, other, at = pair
             if isinstance(one, dict) and isinstance(other, dict):
-                found = self._mappings(one, other, at)
+                waiting.append(self._mappings(one, other, at))
             elif isinstance(one, list) and isinstance(other, list):
-                found = self._lists(one, other, at)
+                waiting.append(self._lists(one, other, at))
             else:
                 self._leaf(one, other, at)
-                continue
-            waiting += reversed(list(found))
 
     def _mappings(self, a: dict[str, Any], b: dict[str, Any], at: str) -> Iterator[tuple[Any, Any, str]]:
-        for keys, told in ((a.keys() - b.keys(), "gone"), (b.keys() - a.keys(), "new")):
-            self.shapes += [f"{below(at, key)} is {told}" for key in sorted(keys)[:_NAMED]]
-            self.shapes += [f"{len(keys) - _NAMED:,} more keys are {told}"] if len(keys) > _NAMED else []
-        yield from ((a[key], b[key], below(at, key)) for key in a if key in b)
+        left_out = self._left_out({**a, **b}, at) if self.around.ignore else set()
+        for keys, told in ((a.keys() - b.keys() - left_out, "gone"), (b.keys() - a.keys() - left_out, "new")):
+            for key in sorted(keys)[:_NAMED]:
+                self._shape(f"{below(at, key)} is {told}")
+            self.more_shapes += max(len(keys) - _NAMED, 0)
+        yield from ((a[key], b[key], below(at, key)) for key in a if key in b and key not in left_out)
+
+    def _left_out(self, keys: Iterable[str], at: str) -> set[str]:
+        found = {
+            key for key in keys if is_named(self.around.ignore, key) or is_named(self.around.ignore, below(at, key))
+        }
+        self.left_out |= dict.fromkeys(sorted(found))
+        return found
+
+    def _shape(self, told: str) -> None:
+        if len(self.shapes) < _NAMED:
+            self.shapes.append(told)
+        else:
+            self.more_shapes += 1
 
     def _lists(self, a: Sequence[Any], b: Sequence[Any], at: str) -> Iterator[tuple[Any, Any, str]]:
         if len(a) != len(b):
-            self.shapes.append(f"{at or 'the list'} had {len(a):,} elements, has {len(b):,}")
+            self._shape(f"{at or 'the list'} had {len(a):,} elements, has {len(b):,}")
         for i, (one, other) in enumerate(zip(a, b)):
             if type(one) is type(other) and type(one) in _LEAVES and one == other:
                 self.tally.equal()  # paths are made up only for what differs: a list may have millions of numbers
@@ -79,14 +106,27 @@ class Walk:
     def finding(self, others: str = "the order of keys or the layout differs") -> Finding:
         """What they come to; `others` says what differs in the bytes where no value does."""
         if self.shapes:
-            more = f" and {len(self.shapes) - _NAMED:,} more" if len(self.shapes) > _NAMED else ""
+            more = f" and {self.more_shapes:,} more" if self.more_shapes else ""
             changed = f"; {summary(self.tally.measure())}" if self.tally.changed else ""
-            return Finding(DIFFERENT, f"{', '.join(self.shapes[:_NAMED])}{more}{changed}")
+            return Finding(DIFFERENT, f"{', '.join(self.shapes)}{more}{changed}")
         if self.tally.changed:
-            return Finding(DIFFERENT, changes(self.tally), self.tally.measure())
-        if self.volatile.kinds:
-            return Finding(EQUIVALENT, self.volatile.told())
-        return Finding(EQUIVALENT, f"only {others}, no value")
+            measure = self.tally.measure()
+            return Finding(DIFFERENT, changes(self.tally) + remedy(self.around, label_of(measure.where or "")), measure)
+        passed = [self.volatile.told()] if self.volatile.kinds else []
+        passed += [excused(self.left_out)] if self.left_out else []
+        return Finding(EQUIVALENT, "; ".join(passed) or f"only {others}, no value")
+
+
+def excused(names: Iterable[str]) -> str:
+    """What to say of keys or columns that the project leaves out."""
+    found = list(names)
+    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    return f"verdict.ignore leaves out {', '.join(found[:_NAMED])}{more}"
+
+
+def is_named(patterns: Sequence[str], name: str) -> bool:
+    """Do the project's patterns of keys or columns name this one?"""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def changes(tally: Tally, unit: str = "value") -> str:
@@ -95,7 +135,8 @@ def changes(tally: Tally, unit: str = "value") -> str:
     if isinstance(tally.largest, float):
         return told
     one, other = (shown(value if isinstance(value, str) else repr(value)) for value in tally.pair)
-    return f"{told}: {one} then, {other} now"
+    kinds = f"{', another type' if one == other else ''}"
+    return f"{told}: {one} then, {other} now{kinds}"
 
 
 def is_number(value: Any) -> bool:

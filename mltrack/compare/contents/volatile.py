@@ -43,6 +43,9 @@ _REACH = 80
 Token = tuple[str, int, int]
 """(kind, start, end) of what may differ in a text."""
 
+Found = tuple[str, Token]
+"""A text, and a token in it."""
+
 
 class Volatile:
     """Compares texts of one file; `kinds` counts what was passed over."""
@@ -52,6 +55,8 @@ class Volatile:
         self.around = around
         self._hints = {kind: hint for kind, hint in _HINTS.items() if lines or kind not in _OF_LINES}
         self.roots = Roots(around)
+        self.lines = lines
+        self.clocks = clocks.Clock(around.then), clocks.Clock(around.now)
         self.kinds: Counter[str] = Counter()
         self.hosts = tuple(filter(is_telling, (*around.then.hosts, *around.now.hosts)))
 
@@ -67,9 +72,9 @@ class Volatile:
         if not first or fixed(a, first) != fixed(b, second):
             return False
         kinds = [
-            self._kind(kind, a[start:end], b[begin:stop])
-            for (kind, start, end), (_, begin, stop) in zip(first, second)
-            if a[start:end] != b[begin:stop]
+            self._kind((a, one), (b, other))
+            for one, other in zip(first, second)
+            if a[one[1] : one[2]] != b[other[1] : other[2]]
         ]
         if None in kinds:
             return False
@@ -78,7 +83,8 @@ class Volatile:
 
     def are_labelled(self, label: str, a: str, b: str) -> bool:
         """Are two numbers times since 1970, by the name of their column or key?"""
-        found = clocks.is_labelled_time(label, a, b) and self._are_times("unix", a, b)
+        whole = ("unix", 0, len(a)), ("unix", 0, len(b))
+        found = clocks.is_labelled_time(label, a, b) and self._are_times((a, whole[0]), (b, whole[1]))
         self.kinds.update(["times"] if found else [])
         return found
 
@@ -92,16 +98,21 @@ class Volatile:
         hosts = tuple(host for host in self.hosts if host in a or host in b)
         return kinds, hosts, self.roots.odd
 
-    def _kind(self, kind: str, a: str, b: str) -> str | None:
+    def _kind(self, one: Found, other: Found) -> str | None:
         """What two tokens that are not equal differ in; None if they must not."""
+        kind = one[1][0]
+        a, b = (text[start:end] for text, (_, start, end) in (one, other))
         if kind == "path":
             return self.roots.same(a, b, self._alike_below)
         if kind == "host" and not (a in self.around.then.hosts and b in self.around.now.hosts):
             return None
-        return _NAMES[kind] if kind in _NAMES else "times" if self._are_times(kind, a, b) else None
+        return _NAMES[kind] if kind in _NAMES else "times" if self._are_times(one, other, self.lines) else None
 
-    def _are_times(self, form: str, a: str, b: str) -> bool:
-        return clocks.may_be(form, a, self.around.then) and clocks.may_be(form, b, self.around.now)
+    def _are_times(self, one: Found, other: Found, lines: bool = False) -> bool:
+        return all(
+            clock.may_show(kind, text, (start, end), lines)
+            for clock, (text, (kind, start, end)) in zip(self.clocks, (one, other))
+        )
 
     def _alike_below(self, a: str, b: str) -> bool:
         """Are what follows two roots the same, but for times in the names?"""
@@ -110,8 +121,8 @@ class Volatile:
         found_by = pattern(tuple(clocks.FORMS), (), ())
         first, second = tokens(a, found_by), tokens(b, found_by)
         return bool(first) and fixed(a, first) == fixed(b, second) and all(
-            a[start:end] == b[begin:stop] or self._are_times(kind, a[start:end], b[begin:stop])
-            for (kind, start, end), (_, begin, stop) in zip(first, second)
+            a[one[1] : one[2]] == b[other[1] : other[2]] or self._are_times((a, one), (b, other))
+            for one, other in zip(first, second)
         )  # fmt: skip
 
 
@@ -124,7 +135,7 @@ def pattern(kinds: tuple[str, ...], hosts: tuple[str, ...], odd_roots: tuple[str
     for kind in kinds:
         if kind in clocks.FORMS:
             # The groups inside of a form are told apart by its name.
-            own = re.sub(r"\(\?P([<=])(\w+)", rf"(?P\1{kind}\2", clocks.FORMS[kind])
+            own = re.sub(r"\(\?P([<=])(\w+)", rf"(?P\1{kind}_\2", clocks.FORMS[kind])
             parts.append(f"(?P<{kind}>{own})")
     parts += [clocks.UNIX] if "unix" in kinds else []
     parts += [_OTHERS[kind] for kind in kinds if kind in _OTHERS]

@@ -19,8 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mltrack.compare.changes import metric_number, same_number
+from mltrack.compare.seeds import seeds_of
 from mltrack.nouns import noun
-from mltrack.verdicts import Spread, Variation
+from mltrack.verdicts import Looks, Spread, Variation
 
 if TYPE_CHECKING:
     from mltrack.records import Run
@@ -35,8 +36,11 @@ FEW = 5
 LEAST_SILENT = 3
 """Repetitions that must all have given other bytes before those of an artifact are said to mean nothing."""
 
-POINTS = "{} (points)"
-"""The name under which the number of points of a metric is compared."""
+LEAST_SLACK = 64
+"""Bytes by which the size of a file that says nothing may always be another."""
+
+PARTS = {"points": "count", "min": "min", "max": "max", "last step": "last_step"}
+"""What else is compared of a metric, as `loss (min)`, and the field of its summary."""
 
 
 # -- a metric
@@ -162,10 +166,34 @@ def is_at_most(difference: float | str | None, limit: float) -> bool:
 
 
 def says_nothing(variation: Variation | None, repetitions: int) -> bool:
-    """Were the bytes of an artifact other ones in every repetition, and nothing in them could be measured?"""
+    """Were the bytes of an artifact other ones in every repetition, and nothing in them could be measured? Those of a
+    text always say something: a person reads it."""
     if variation is None or repetitions < LEAST_SILENT or variation.missing or variation.as_recorded:
         return False
+    if variation.looks is None or variation.looks.is_text or variation.looks.smallest == 0:
+        return False
     return variation.contents == repetitions and variation.allowed is None and variation.largest is None
+
+
+def looks_alike(seen: Looks, one: Looks | None) -> bool:
+    """Is an artifact like those of the repetitions, as far as size, first bytes and text or none go? The size may be as
+    far beside theirs as theirs are from each other, and a hundredth of it."""
+    if one is None or one.is_text != seen.is_text or not one.smallest or not one.begins.startswith(seen.begins):
+        return False
+    slack = seen.largest - seen.smallest + max(seen.largest // 100, LEAST_SLACK)
+    return seen.smallest - slack <= one.smallest and one.largest <= seen.largest + slack
+
+
+def in_common(looks: Sequence[Looks]) -> Looks:
+    """What several have in common; there is at least one."""
+    first, last = min(one.begins for one in looks), max(one.begins for one in looks)
+    begins = next((first[:at] for at, sign in enumerate(first) if last[at : at + 1] != sign), first)
+    return Looks(
+        min(one.smallest for one in looks),
+        max(one.largest for one in looks),
+        begins[: len(begins) // 2 * 2],
+        any(one.is_text for one in looks),
+    )
 
 
 def is_steady(variation: Variation, repetitions: int) -> bool:
@@ -224,6 +252,13 @@ def between(a: Run, b: Run, repeated: Iterable[Run] = ()) -> dict[str, Noted]:
 def calibration_between(a: Run, b: Run, runs: Iterable[Run]) -> Calibration | None:
     """The calibration that a difference between two runs is held against: where seeds or params differ, rather one
     with other seeds; where they do not, none such, for it would excuse too much."""
-    known = [one for run in runs for one in run.calibrations[::-1]]
-    ways = ("seed", "nothing") if a.seed != b.seed or a.params != b.params else ("nothing",)
-    return next((one for way in ways for one in known if one.vary == way), None)
+    known = list(runs)
+    ways = ("seed", "nothing") if seeds_of(a) != seeds_of(b) or a.params != b.params else ("nothing",)
+    found = (best(run.calibrations, way) for way in ways for run in known)
+    return next((one for one in found if one is not None), None)
+
+
+def best(calibrations: Iterable[Calibration], vary: str) -> Calibration | None:
+    """Of the calibrations of one run that varied this, the one with the most repetitions; of equals the newest."""
+    found = [one for one in calibrations if one.vary == vary]
+    return max(reversed(found), key=lambda one: len(one.runs), default=None)

@@ -63,6 +63,8 @@ WARNINGS = {
     "code-incomplete": ("F", "Free some space or mend the repository, and run it again."),
     "inputs-incomplete": ("F", "Free some space, and run it again."),
     "environment-incomplete": ("D", "See what there is: mltrack env show RUN"),
+    "code-changed": ("D", "Let nobody edit the code meanwhile: mltrack run --isolated works on a copy."),
+    "writer-unknown": ("C", "Declare what the command itself writes with --output, or watch it: mltrack run --trace."),
     "observation-incomplete": ("C", "Declare what it reads with --input."),
     "reads-cache": ("D", "Copy what is read to a place of its own, and name that; or take it in: observe.include."),
     "reads-secret": (

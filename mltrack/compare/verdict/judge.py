@@ -12,6 +12,10 @@ lies where the repetitions lie:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mltrack.compare.noise.intervals import FEW, best, holds
+from mltrack.compare.seeds import seeds_of
 from mltrack.compare.verdict.conditions import conditions
 from mltrack.compare.verdict.grades import COULD_NOT_RUN, DIFFERENT, worst
 from mltrack.compare.verdict.metrics import judge_metrics
@@ -37,8 +41,8 @@ def judge(
 ) -> Verdict:
     """Is the result of `now` that of `then`?"""
     bench = Bench(then, now, rules, evidence, calibration)
-    artifacts = judge_outputs(bench)
     metrics = judge_metrics(bench)
+    artifacts = judge_outputs(replace(bench, metrics=tuple(metrics)))
     outcome = outcome_conditions(then, now)
     grades = [item.grade for item in artifacts] + [item.grade for item in metrics] + [DIFFERENT for _ in outcome]
     return Verdict(
@@ -55,22 +59,20 @@ def judge(
 
 
 def calibration_for(then: Run, now: Run, repeated: Run | None = None) -> Calibration | None:
-    """The calibration that tells the noise between two runs: the last one of the earlier run, else of the run that it
+    """The calibration that tells the noise between two runs: the best one of the earlier run, else of the run that it
     repeats, with nothing varied. One that varied the seed excuses nothing between two runs with the same seed."""
-    vary = SAME_SEED if then.seed == now.seed else OTHER_SEED
-    own = [item for item in then.calibrations if item.vary == vary]
-    others = [item for item in repeated.calibrations if item.vary == vary] if repeated is not None else []
-    return own[-1] if own else others[-1] if others else None
+    vary = SAME_SEED if seeds_of(then) == seeds_of(now) else OTHER_SEED
+    return best(then.calibrations, vary) or (best(repeated.calibrations, vary) if repeated is not None else None)
 
 
 def outside_of_own_noise(then: Run, calibration: Calibration | None) -> list[str]:
-    """What the calibration says of the recorded run itself, if that is not what its repetitions gave."""
+    """What the calibration says of the recorded run itself, if that is not what its repetitions gave; and of itself, if
+    it has too few of them."""
     if calibration is None:
         return []
-    from mltrack.compare.noise.intervals import holds
-
     many = len(calibration.runs)
-    return [
+    few = f"The noise was measured with {many} repetitions only, which excuse nearly everything; ten are a good number."
+    return ([few] if many < FEW else []) + [
         f"The recorded {name} {then.metrics[name].last} lies outside of what its {many} repetitions gave."
         for name, spread in sorted(calibration.metrics.items())
         if name in then.metrics and spread.low is not None and not holds(spread, then.metrics[name].last)

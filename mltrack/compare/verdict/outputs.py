@@ -24,10 +24,10 @@ from mltrack.compare.verdict.grades import (
     worst,
 )
 from mltrack.compare.verdict.places import KNOWN_NOTHING, Known, same_places
-from mltrack.compare.verdict.rules import Rules, find_tolerance, is_covered
+from mltrack.compare.verdict.rules import Rules, find_tolerance, is_covered, is_measure_within
 from mltrack.nouns import noun
 from mltrack.records import Artifact, Run
-from mltrack.verdicts import ArtifactVerdict, Calibration, Measure
+from mltrack.verdicts import ArtifactVerdict, Calibration, Looks, Measure, MetricVerdict
 
 MOST_MEMBERS = 100
 """Files of one directory that are items of their own; the others are only counted."""
@@ -43,6 +43,23 @@ class Evidence:
     inside: Mapping[str, tuple[tuple[Artifact, ...], tuple[Artifact, ...]]] = field(default_factory=dict)
     """Directory -> the files in it then, and now."""
     findings: Mapping[str, Finding] = field(default_factory=dict)
+    """Of a metrics file: what it comes to without the numbers that are metrics."""
+    metric_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Metrics file -> the metrics in it, on either side."""
+    looks: Mapping[str, tuple[Looks, Looks]] = field(default_factory=dict)
+    """How files looked then and now of which nothing could be measured."""
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    """Metric -> how far its points lie apart, where any do."""
+
+
+@noun
+class Curve:
+    """The points of a metric in two runs: the pair that is furthest apart, where that is, and how far all are."""
+
+    where: str
+    then: float | str
+    now: float | str
+    measure: Measure
 
 
 NOTHING_KNOWN = Evidence()
@@ -77,9 +94,8 @@ def paths_moved(old: Sequence[Artifact], new: Sequence[Artifact], known: Known) 
 
 def pair_outputs(then: Run, now: Run, rules: Rules) -> Pairing:
     """The artifacts of two runs that a verdict is about."""
-    skipped = skipped_paths(then, now, rules)
-    before = [item for item in then.artifacts if not is_covered(item.path, skipped)]
-    after = [item for item in now.artifacts if not is_covered(item.path, skipped)]
+    before = [item for item in then.artifacts if not is_covered(item.path, rules.ignore)]
+    after = [item for item in now.artifacts if not is_covered(item.path, rules.ignore)]
     return pair(before, after, Known.of(then, now))
 
 
@@ -87,15 +103,14 @@ def pair_members(
     members: tuple[Sequence[Artifact], Sequence[Artifact]], then: Run, now: Run, rules: Rules
 ) -> tuple[Pairing, int]:
     """The files of a directory in pairs, and how many the rules leave out."""
-    skipped = skipped_paths(then, now, rules)
-    before, after = ([item for item in side if not is_covered(item.path, skipped)] for side in members)
+    before, after = ([item for item in side if not is_covered(item.path, rules.ignore)] for side in members)
     left_out = sum(map(len, members)) - len(before) - len(after)
     return pair(before, after, Known.of(then, now)), left_out
 
 
-def skipped_paths(then: Run, now: Run, rules: Rules) -> tuple[str, ...]:
-    """Patterns of what is not compared as an artifact; metrics files, if there are metrics, are compared as those."""
-    return rules.ignore + (rules.metric_files if then.metrics or now.metrics else ())
+def holds_metrics(path: str, then: Run, now: Run, rules: Rules) -> bool:
+    """Is it a file declared as metrics, of runs that have any? The numbers in it are compared as those."""
+    return bool(then.metrics or now.metrics) and is_covered(path, rules.metric_files)
 
 
 def to_open(pairing: Pairing) -> list[tuple[Artifact, Artifact]]:
@@ -113,6 +128,8 @@ class Bench:
     rules: Rules
     evidence: Evidence = NOTHING_KNOWN
     calibration: Calibration | None = None
+    metrics: tuple[MetricVerdict, ...] = ()
+    """What the metrics came to: they decide on the numbers of metrics files."""
 
 
 def judge_outputs(bench: Bench) -> list[ArtifactVerdict]:
@@ -121,7 +138,18 @@ def judge_outputs(bench: Bench) -> list[ArtifactVerdict]:
     found: list[ArtifactVerdict] = []
     for change in pairing.changes:
         found += judge_change(change, bench)
-    return found + [ArtifactVerdict(path, IDENTICAL, now_at(pairing.places.get(path))) for path in pairing.same]
+    found = [told_where(item, pairing) for item in found]
+    return found + [told_where(ArtifactVerdict(path, IDENTICAL), pairing) for path in pairing.same]
+
+
+def told_where(item: ArtifactVerdict, pairing: Pairing) -> ArtifactVerdict:
+    """What the new run has under another name is at best equivalent, and its name is told."""
+    place = pairing.places.get(item.path)
+    if place is None:
+        return item
+    words = [item.reason] if item.reason else []
+    words.append(f"now at {place}: the same place but for a time, a host or a number")
+    return replace(item, grade=worst((item.grade, EQUIVALENT)), reason="; ".join(words))
 
 
 def judge_change(change: Change, bench: Bench) -> list[ArtifactVerdict]:
@@ -136,8 +164,10 @@ def judge_directory(
 ) -> list[ArtifactVerdict]:
     """The directory first, then the files in it that are not identical, the worst first."""
     pairing, left_out = pair_members(members, bench.then, bench.now, bench.rules)
-    judged = sorted((judge_file(change, bench) for change in pairing.changes), key=badness)
-    grades = [item.grade for item in judged] + [IDENTICAL for _ in pairing.same]
+    same = [told_where(ArtifactVerdict(one, IDENTICAL), pairing) for one in pairing.same]
+    found = [told_where(judge_file(change, bench), pairing) for change in pairing.changes]
+    judged = sorted(found + [item for item in same if item.grade != IDENTICAL], key=badness)
+    grades = [item.grade for item in judged] + [IDENTICAL for item in same if item.grade == IDENTICAL]
     if not grades:
         return []  # all of it is left out
     counts = Counter(grades)
@@ -163,10 +193,6 @@ def named(kind: str, judged: Sequence[ArtifactVerdict], above: str) -> str | Non
     return f"{kind}: {', '.join(names[:MOST_NAMED])}{more}"
 
 
-def now_at(place: str | None) -> str | None:
-    return None if place is None else f"now at {place}: the same place but for a time, a host or a number"
-
-
 def judge_file(change: Change, bench: Bench) -> ArtifactVerdict:
     """The verdict on an artifact that is not the same on both sides."""
     a, b = change.a, change.b
@@ -183,6 +209,9 @@ def judge_file(change: Change, bench: Bench) -> ArtifactVerdict:
     found = bench.evidence.findings.get(change.what)
     if found is None:
         found = Finding(DIFFERENT, sizes(a, b))
+    names = bench.evidence.metric_names.get(change.what)
+    if names is not None and found.grade != DIFFERENT:
+        return by_metrics(change.what, names, bench)
     if found.grade == EQUIVALENT:
         return ArtifactVerdict(change.what, EQUIVALENT, found.reason, found.measure)
     return judge_difference(change.what, found, bench)
@@ -191,36 +220,38 @@ def judge_file(change: Change, bench: Bench) -> ArtifactVerdict:
 def judge_difference(path: str, found: Finding, bench: Bench) -> ArtifactVerdict:
     """The verdict on content that differs: what the rules and the noise allow."""
     measure = found.measure
-    if measure is not None and measure_is_within(measure, path, bench.rules):
+    if measure is not None and is_measure_within(measure, find_tolerance(path, bench.rules.tolerance)):
         return ArtifactVerdict(path, WITHIN_TOLERANCE, found.reason, measure)
-    grade, why = noise_of(path, measure, bench.calibration)
+    grade, why = noise_of(path, measure, bench)
     reason = found.reason if why is None else f"{found.reason}; {why}"
     return ArtifactVerdict(path, grade, reason, measure)
 
 
-def measure_is_within(measure: Measure, path: str, rules: Rules) -> bool:
-    """Are the numbers of a file, if nothing else differs in it, within the tolerance of its path?"""
-    tolerance = find_tolerance(path, rules.tolerance)
-    if tolerance is None or not isinstance(measure.largest, (int, float)):
-        return False
-    if tolerance.abs is not None and measure.largest <= tolerance.abs:
-        return True
-    relative = measure.largest_relative
-    return tolerance.rel is not None and isinstance(relative, (int, float)) and relative <= tolerance.rel
+def by_metrics(path: str, names: Sequence[str], bench: Bench) -> ArtifactVerdict:
+    """A metrics file in which nothing differs but metrics: the worst of them, as far as they count at all."""
+    starts = tuple(f"{name} (" for name in names)
+    grades = [item.grade for item in bench.metrics if item.name in names or item.name.startswith(starts)]
+    return ArtifactVerdict(path, worst([*grades, EQUIVALENT]), "nothing differs in it but numbers that are metrics")
 
 
-def noise_of(path: str, measure: Measure | None, calibration: Calibration | None) -> tuple[str, str | None]:
+def noise_of(path: str, measure: Measure | None, bench: Bench) -> tuple[str, str | None]:
     """The grade of an artifact that differs, as far as its repetitions excuse it, and a clause that says so."""
+    calibration = bench.calibration
     variation = calibration.artifacts.get(path) if calibration is not None else None
     if calibration is None or variation is None or variation.contents < 2:
         return DIFFERENT, None
-    from mltrack.compare.noise.intervals import explains, says_nothing
+    from mltrack.compare.noise.intervals import explains, looks_alike, says_nothing
 
     many = len(calibration.runs)
     if explains(variation, measure):
         return WITHIN_NOISE, f"no further than {many} repetitions lead one to expect"
-    if measure is None and says_nothing(variation, many):
-        return NOTHING_TO_COMPARE, f"its bytes differed in all {many} repetitions too: they say nothing"
+    if measure is None and variation.looks is not None and variation.looks.is_text and variation.contents == many:
+        return DIFFERENT, f"a text that differed in all {many} repetitions too: verdict.ignore would leave it out"
+    if measure is None and says_nothing(variation, many) and variation.looks is not None:
+        seen = bench.evidence.looks.get(path, (None, None))
+        if all(looks_alike(variation.looks, one) for one in seen):
+            return NOTHING_TO_COMPARE, f"its bytes differed in all {many} repetitions too: they say nothing"
+        return DIFFERENT, f"its bytes differed in all {many} repetitions too, but its size or kind did not"
     return DIFFERENT, None
 
 

@@ -13,6 +13,7 @@ from mltrack.nouns import noun
 
 if TYPE_CHECKING:
     from mltrack.config import Tolerance
+    from mltrack.verdicts import Measure
 
 
 @noun
@@ -21,7 +22,8 @@ class Rules:
 
     `tolerance`: pattern -> Tolerance, of metrics by their names and of files with numbers by their paths; an exact
     name wins, else the first pattern that fits. `ignore`: patterns of metric names and artifact paths that are left
-    out. `metric_files`: patterns of files declared as metrics; they are compared as metrics, not as artifacts.
+    out, and `path#key` of keys or columns in files. `metric_files`: patterns of files declared as metrics; the numbers
+    in them are compared as metrics.
     """
 
     tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
@@ -41,9 +43,30 @@ def is_within(then: float | None, change: float | None, tolerance: Tolerance | N
     """Is a change at most the absolute limit, or the relative one times the recorded value, whichever is wider?"""
     if tolerance is None or then is None or change is None:
         return False
-    limit = max(tolerance.abs or 0.0, (tolerance.rel or 0.0) * abs(then))
-    # 0.3 - 0.2 is a hair more than 0.1; a limit of 0.1 is meant to allow it.
-    return abs(change) <= limit or math.isclose(abs(change), limit, rel_tol=1e-9)
+    return is_at_most(abs(change), max(tolerance.abs or 0.0, (tolerance.rel or 0.0) * abs(then)))
+
+
+def is_measure_within(measure: Measure, tolerance: Tolerance | None) -> bool:
+    """Are the numbers of a file, if nothing else differs in it, all within one of the two limits?"""
+    if tolerance is None or not isinstance(measure.largest, (int, float)):
+        return False
+    if tolerance.abs is not None and is_at_most(measure.largest, tolerance.abs):
+        return True
+    relative = measure.largest_relative
+    return tolerance.rel is not None and isinstance(relative, (int, float)) and is_at_most(relative, tolerance.rel)
+
+
+def is_at_most(difference: float, limit: float) -> bool:
+    """0.3 - 0.2 is a hair more than 0.1; a limit of 0.1 is meant to allow it."""
+    return difference <= limit or math.isclose(difference, limit, rel_tol=1e-9)
+
+
+def keys_left_out(path: str, ignore: Sequence[str]) -> tuple[str, ...]:
+    """Of the patterns of what is left out, those of keys or columns in the file at this path, or of this name wherever
+    it lies: `log.csv#seconds`."""
+    names = path, path.rpartition("/")[2]
+    pairs = (pattern.rpartition("#") for pattern in ignore if "#" in pattern)
+    return tuple(key for file, _, key in pairs if file and key and any(is_covered(name, (file,)) for name in names))
 
 
 def is_covered(name: str, patterns: Sequence[str]) -> bool:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from mltrack.errors import StorageError
 from mltrack.nouns import noun
 from mltrack.operations.outside.left_behind import LOCK, claim, is_still
+from mltrack.project import STATE
 from mltrack.records import ID_ALPHABET
 
 if TYPE_CHECKING:
@@ -129,16 +130,16 @@ def workspaces(project: Project) -> list[Workspace]:
         names = sorted(name for name in os.listdir(project.work) if is_id(name))
     except OSError:
         return []
-    roots = list(roots_in_use(project))
+    roots = [*roots_in_use(project), *places_at_work(project.work)]
     return [look_at(project.work / name, roots) for name in names if (project.work / name).is_dir()]
 
 
 def look_at(top: Path, roots: list[str]) -> Workspace:
-    """One workspace; `roots`: where runs that have not ended work."""
+    """One workspace; `roots`: where runs that have not ended, and programs, are at work."""
     told = read_mark(top)
     of, by = told.get("of"), told.get("by")
     size = size_on_disk(top)
-    if is_held(top) or any(root == str(top) or root.startswith(f"{top}/") for root in roots):
+    if has_lock(top) or any(root == str(top) or root.startswith(f"{top}/") for root in roots):
         return Workspace(str(top), LIVE, size, of, by)
     if not told:
         is_young = not os.path.exists(f"{top}{LOCK}") and time.time() - os.stat(top).st_ctime < YOUNG_S
@@ -157,6 +158,11 @@ def read_mark(top: Path) -> dict[str, str]:
 
 
 def is_held(top: Path) -> bool:
+    """Does anybody hold the workspace's lock, or work in it without: a program that let go of what it inherited?"""
+    return has_lock(top) or bool(places_at_work(top))
+
+
+def has_lock(top: Path) -> bool:
     """Does anybody hold the workspace's lock?"""
     try:
         handle = os.open(f"{top}{LOCK}", os.O_RDWR | os.O_CLOEXEC)
@@ -169,6 +175,35 @@ def is_held(top: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def places_at_work(top: Path) -> set[str]:
+    """The places at or below a directory where programs are, as far as they may be looked at: their working
+    directories, themselves, and the files that they have open. Where there is no /proc, none."""
+    found: set[str] = set()
+    real = os.path.realpath(top)
+    for process in processes():
+        for place in places_of(process):
+            if place == real or place.startswith(f"{real}/"):
+                found.add(f"{top}{place[len(real) :]}")
+    return found
+
+
+def processes() -> list[str]:
+    """The directories of the processes of this machine."""
+    try:
+        return [f"/proc/{name}" for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return []
+
+
+def places_of(process: str) -> Iterator[str]:
+    links = [f"{process}/cwd", f"{process}/exe"]
+    with suppress(OSError):
+        links += [f"{process}/fd/{name}" for name in os.listdir(f"{process}/fd")]
+    for link in links:
+        with suppress(OSError):
+            yield os.readlink(link)
 
 
 def roots_in_use(project: Project) -> Iterator[str]:
@@ -191,19 +226,26 @@ def changed_files(top: Path) -> tuple[str, ...]:
         since = os.stat(f"{top}{MARK}").st_mtime_ns
     except OSError:
         since = 0
-    found = []
+    found: dict[str, None] = {}
     for path, fields in files_below(top):
         name = os.path.relpath(path, top)
         if fields.st_ctime_ns > since and not is_derived(name):
-            found.append(name)
+            found[named(name)] = None
             if len(found) == NAMED:
                 break
-    return tuple(found)
+    return tuple(sorted(found, key=lambda name: os.path.basename(name) != STATE))  # recorded runs count most
+
+
+def named(name: str) -> str:
+    """How a changed file is named: one of a ledger, into which somebody recorded runs, by the ledger's directory."""
+    parts = name.split("/")
+    return "/".join(parts[: parts.index(STATE) + 1]) if STATE in parts else name
 
 
 def is_derived(name: str) -> bool:
     """Is it made by merely looking around? `git status` writes its index, and Python its bytecode."""
-    return name == ".git/index" or name.startswith(".mltrack/") or "__pycache__/" in name
+    directory, _, last = name.rpartition("/")
+    return name == ".git/index" or (os.path.basename(directory) == "__pycache__" and last.endswith(".pyc"))
 
 
 def files_below(top: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -249,7 +291,8 @@ def taken(top: Path, force: bool) -> bool:
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if is_still(handle, f"{top}{LOCK}") and (force or not changed_files(top)):
+        is_free = is_still(handle, f"{top}{LOCK}") and not places_at_work(top)
+        if is_free and (force or not changed_files(top)):
             remove(top)
     except OSError:
         return False

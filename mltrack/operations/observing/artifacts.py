@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,12 +25,13 @@ SLACK_NS = 2 * 10**9
 
 
 def written_by(
-    ended: Ended, changed: Iterable[bytes], before: Mapping[bytes, Any]
+    ended: Ended, changed: Iterable[bytes], before: Mapping[bytes, Any], apart: Container[tuple[int, int]] = ()
 ) -> tuple[list[Written], list[Warning]]:
     """The artifacts that nobody declared, with directories of many files as one, and what is to be said of them.
 
     `changed`: files below the root whose fields moved while the run was at work, those that git ignores too.
-    `before`: files that are known to have been there.
+    `before`: files that are known to have been there. `apart`: device and inode of files that are none of the run's,
+    whoever wrote them: where our own output goes.
     """
     place = ended.scene.place
     root = str(place.root)
@@ -38,9 +39,12 @@ def written_by(
     inside = {os.fsencode(path[len(root) + 1 :]) for path in made(ended) if path.startswith(root + "/")}
     outside = {os.fsencode(path[1:]) for path in made(ended) if not path.startswith(root + "/")}
     mixed = []
+    if apart:
+        inside = {name for name in inside if identity(f"{root}/{os.fsdecode(name)}") not in apart}
+        outside = {name for name in outside if identity(f"/{os.fsdecode(name)}") not in apart}
     for name in changed:
         path = f"{root}/{os.fsdecode(name)}"
-        if name in inside or not is_ours(ended, path, seen.get(path)):
+        if name in inside or (apart and identity(path) in apart) or not is_ours(ended, path, seen):
             continue
         inside.add(name)
         if ended.others and not ended.is_complete:
@@ -54,19 +58,42 @@ def made(ended: Ended) -> list[str]:
     return [item.path for item in ended.placed if item.made in (ARTIFACT, BOTH)]
 
 
-def is_ours(ended: Ended, path: str, known: Placed | None) -> bool:
+def identity(path: str) -> tuple[int, int] | None:
+    """Device and inode of what lies there; None for nothing."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def is_ours(ended: Ended, path: str, seen: Mapping[str, Placed]) -> bool:
     """Is a changed file the run's, though it is not known to have written it?
 
-    Where everything was watched, it is not if another run was at work, or if a person may have edited it.
+    Where everything was watched, it is only if it came with a directory that the run put there: else a person may have
+    edited it, or another program wrote it (`| tee log`).
     """
+    known = seen.get(path)
     if known is not None and known.rule not in ("listing", "untouched", "data", "code", "declared", "unclear"):
         return known.made in (ARTIFACT, BOTH)
     (found,) = ended.place([Seen(path, writes=True)])
+    if ended.is_complete and not is_seen_written(path, seen, str(ended.scene.place.root)):
+        return False
     if found.rule == "unclear":
         return not may_hold_secrets(os.fsencode(path))
     if found.made != ARTIFACT:
         return False
     return not (ended.is_complete and (ended.others or suffix_of(path) in CODE_SUFFIXES))
+
+
+def is_seen_written(path: str, seen: Mapping[str, Placed], root: str) -> bool:
+    """Was somebody of the run seen to write it, or to put a directory above it there?"""
+    while len(path) > len(root):
+        known = seen.get(path)
+        if known is not None and known.seen.writes:
+            return True
+        path = path.rpartition("/")[0]
+    return False
 
 
 def gather_outside(place: Place, paths: Sequence[bytes]) -> list[Written]:

@@ -24,7 +24,7 @@ from mltrack.operations.fetch import bring
 from mltrack.operations.outside.arrange import Arrangement, Mounting, Refused, allowed, check_plain
 from mltrack.operations.outside.left_behind import claim, remove_claimed
 from mltrack.operations.outside.moves import Moves
-from mltrack.operations.outside.presence import is_kept, is_same
+from mltrack.operations.outside.presence import is_kept, is_same, take_in
 from mltrack.operations.outside.writings import Writing, outside_artifacts, writings_of
 from mltrack.operations.repeating.workspace import is_outside, is_unknown
 from mltrack.operations.request import Tell
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mltrack.operations.request import Place
     from mltrack.project import Project
 
-UNWRITTEN = (*SYSTEM, *DEVICES, "/var/spool")
+UNWRITTEN = (*SYSTEM, *DEVICES, "/run", "/var/run", "/var/spool")
 """Directories whose files make others do things: nothing is put back there, though the command may see it there."""
 
 SHOWN = 5
@@ -107,6 +107,23 @@ class Outside:
         return {
             item.path for item in items if all(is_same(self.project, item, path) for path in self.targets(item.path))
         }
+
+    def lying_here(self, there: Collection[str]) -> dict[str, str]:
+        """Inputs that are not at all their places, but with their recorded content at one: path -> that place. What the
+        store lacks of them is taken from there; nothing of them is to be fetched."""
+        items = [item for item in outside_inputs(self.run) if item.kept and not item.partial and item.path not in there]
+        places = (
+            (item.path, next((path for path in self.targets(item.path) if is_same(self.project, item, path)), None))
+            for item in items
+        )
+        return {path: place for path, place in places if place is not None}
+
+    def take_in(self, there: Collection[str]) -> None:
+        """Have in the store what lies here, so that it can be shown at other places too."""
+        here = self.lying_here(there)
+        for item in outside_inputs(self.run):
+            if item.path in here and not is_kept(self.project, item):
+                take_in(self.project, item, here[item.path])
 
     def put(self, there: Collection[str]) -> None:
         """Put the rest in place. Raises DataMissing, Damaged, StorageError."""

@@ -1,8 +1,9 @@
-"""Is what a record names at a place, with its content, or in the store? Only reads."""
+"""Is what a record names at a place, with its content, or in the store? Reads, or takes it into the store."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,12 +37,17 @@ def is_same(project: Project, item: Input | Artifact, path: str) -> bool:
     """
     if item.digest is None:
         return False
-    place = Path(path if item.kind == "link" else os.path.realpath(path))
+    place = real_place(item, path)
     if len(place.parts) < 2 or place.parts[1] in UNREAL or has_other_size(item, place):
         return False
     if item.kind == "directory" and getattr(item, "partial", False):
         return has_parts(project, item.digest, place)
     return has_content(project, place, item.kind, item.digest)
+
+
+def real_place(item: Input | Artifact, path: str) -> Path:
+    """Where that lies which a path leads to."""
+    return Path(path if item.kind == "link" else os.path.realpath(path))
 
 
 def has_other_size(item: Input | Artifact, place: Path) -> bool:
@@ -60,6 +66,15 @@ def has_content(project: Project, place: Path, kind: str, digest: str) -> bool:
     except (NotFound, OSError):
         return False
     return (found.kind, found.digest) == (kind, digest)
+
+
+def take_in(project: Project, item: Input, path: str) -> None:
+    """Put what lies at a path into the store. What cannot be read, or is gone meanwhile, is not put."""
+    from mltrack.store.keep import keep_path
+
+    with suppress(NotFound, OSError):
+        keep_path(real_place(item, path), project.store, project.stat_cache, progress=project.progress)
+    project.store.flush()
 
 
 def has_parts(project: Project, digest: str, place: Path) -> bool:

@@ -19,9 +19,10 @@ from mltrack.formats.ranked import split_rank
 from mltrack.noun_json import to_dict
 from mltrack.nouns import noun
 from mltrack.operations.keeping import workspaces
+from mltrack.operations.repeating.beginning import begin
 from mltrack.operations.repeating.repeated import Repeated, calibration_of
 from mltrack.operations.repeating.repetition import Asked, Repetition
-from mltrack.operations.repeating.reproduce import begin, last_words
+from mltrack.operations.repeating.reproduce import last_words
 from mltrack.operations.repeating.workspace import is_outside, place_of
 from mltrack.operations.request import Plan, Tell, silent
 from mltrack.operations.running.record import record
@@ -137,23 +138,24 @@ def concluded(repetition: Repetition, request: CalibrateRequest, progress: Progr
     failed, runs = tuple(progress.failed), tuple(progress.worked)
     if len(runs) < LEAST:
         return Calibrated(then, None, failed, progress.is_interrupted)
-    from mltrack.operations.repeating.judging import rules_for
+    from mltrack.operations.repeating.judging import redacted, rules_for
 
     request.tell(f"comparing {len(runs)} repetitions")
     repeated = Repeated(then, runs, request.vary, tuple(progress.seeds), progress.written)
-    calibration = calibration_of(project, repeated, rules_for(project, then), comparer(project))
+    rules = rules_for(project, then)
+    calibration = redacted(calibration_of(project, repeated, rules, comparer(project, rules.ignore)))
     project.ledger.add_event("calibration", then.id, to_dict(calibration))
     then = replace(then, calibrations=(*then.calibrations, calibration))
     return Calibrated(then, calibration, failed, progress.is_interrupted)
 
 
-def comparer(project: Project) -> Compare:
+def comparer(project: Project, ignore: tuple[str, ...] = ()) -> Compare:
     """How two artifacts are compared."""
     from mltrack.operations.repeating.evidence import around_of
     from mltrack.operations.repeating.judging import compare_artifacts
 
     def compare(then: Run, now: Run, a: Artifact, b: Artifact) -> Finding:
-        return compare_artifacts(project, a, b, around_of(then, now))
+        return compare_artifacts(project, a, b, around_of(then, now), ignore)
 
     return compare
 
@@ -172,8 +174,8 @@ def repeat(repetition: Repetition, request: CalibrateRequest) -> Progress:
     try:
         pristine = as_laid_out(repetition, plan, kept)
         for number in range(1, request.repetitions + 1):
-            if number > 1:
-                pristine.put_back()
+            if number > 1 and not laid_out_again(pristine, progress, request.tell):
+                break
             seed, plan_now = planned(plan, repetition.then, request.vary, number)
             if not one_more(repetition, plan_now, seed, progress):
                 break
@@ -190,9 +192,10 @@ def planned(plan: Plan, then: Run, vary: str, number: int) -> tuple[int | None, 
     """The seed and the plan of a repetition; for another seed a file in the workspace may be edited."""
     if vary != SEED:
         return then.seed, plan
-    from mltrack.operations.repeating.varying import seed_of, seeded
+    from mltrack.compare.seeds import seed_of
+    from mltrack.operations.repeating.varying import seeded
 
-    return seed_of(then, number), seeded(plan, then, number)
+    return (seed_of(then) or 0) + number, seeded(plan, then, number)
 
 
 def as_laid_out(repetition: Repetition, plan: Plan, kept: Path) -> Pristine:
@@ -224,10 +227,16 @@ def one_more(repetition: Repetition, plan: Plan, seed: int | None, progress: Pro
     then, tell, is_first = repetition.then, repetition.tell, not (progress.worked or progress.failed)
     if is_first:
         tell(f"running {' '.join(then.command)}")
-    now = record(repetition.project, plan, tell if is_first else silent)
-    if now.status == "interrupted" and then.status != "interrupted":
+    stops: list[bool] = []
+    asked = replace(plan.request, when_interrupted=lambda: stops.append(True))
+    now = record(repetition.project, replace(plan, request=asked), tell if is_first else silent)
+    if stops or (now.status == "interrupted" and then.status != "interrupted"):  # it may have ended well, but early
         progress.is_interrupted = True
         return False
+    left = [warning.message for warning in now.warnings if warning.kind == "still-running"]
+    if left:
+        tell(f"a repetition counts for nothing, because what it left behind may write into the next: {left[0]}")
+        return failed_one(progress, now, tell)
     if ended_alike(then, now):
         progress.row = 0
         progress.written = progress.written or written(repetition.root, now)
@@ -235,13 +244,32 @@ def one_more(repetition: Repetition, plan: Plan, seed: int | None, progress: Pro
         progress.seeds.append(seed)
         tell(line(progress))
         return True
-    progress.row += 1
-    progress.failed.append(now)
     code = f"with exit {now.exit_code}" if now.signal is None else f"by signal {now.signal}"
     tell(f"a repetition {now.status} {code}, which the recorded run did not.{last_words(repetition.project, now)}")
+    return failed_one(progress, now, tell)
+
+
+def failed_one(progress: Progress, run: Run, tell: Tell) -> bool:
+    """A repetition counts for nothing; is it worth to go on?"""
+    progress.row += 1
+    progress.failed.append(run)
     if progress.row == IN_A_ROW:
-        tell(f"{IN_A_ROW} repetitions in a row ended otherwise than the recorded run; the rest is not tried")
+        tell(f"{IN_A_ROW} repetitions in a row failed or ended otherwise than the recorded run; the rest is not tried")
     return progress.row < IN_A_ROW
+
+
+def laid_out_again(pristine: Pristine, progress: Progress, tell: Tell) -> bool:
+    """Put everything back for the next repetition, and look once more: what the last one left running may write there.
+    Is it worth to go on?"""
+    pristine.put_back()
+    if pristine.is_as_laid_out():
+        return True
+    tell("what the last repetition left behind still writes into the directory, so that repetition counts for nothing")
+    if progress.row == 0:
+        progress.seeds.pop()
+        failed_one(progress, progress.worked.pop(), tell)
+    pristine.put_back()
+    return progress.row < IN_A_ROW and pristine.is_as_laid_out()
 
 
 def ended_alike(then: Run, now: Run) -> bool:

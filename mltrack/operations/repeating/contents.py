@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mltrack.compare.comparators import DIFFERENT, IDENTICAL, Finding
-from mltrack.compare.noise.intervals import bound
+from mltrack.compare.noise.intervals import bound, in_common
 from mltrack.compare.verdict.outputs import paths_moved
 from mltrack.compare.verdict.places import Known
 from mltrack.compare.verdict.rules import Rules, is_covered
 from mltrack.errors import MltrackError
 from mltrack.nouns import noun
 from mltrack.records import Artifact, Run
-from mltrack.verdicts import Variation
+from mltrack.verdicts import Looks, Variation
 
 if TYPE_CHECKING:
     from mltrack.project import Project
@@ -52,6 +52,8 @@ class Held:
     """Of each repetition to the recorded one; None if not all can be measured."""
     from_first: Distances | None = None
     """Of each repetition but the first to the first."""
+    looks: Looks | None = None
+    """What the bytes have in common in all of them, where nothing can be measured."""
 
     def variation(self, content: float) -> Variation:
         """What a calibration keeps of it, with bounds that hold `content` of all further repetitions."""
@@ -60,7 +62,7 @@ class Held:
         facts = Variation(len(set(there)), there.count(recorded) if recorded else 0, len(others) - len(there))
         far = self.from_recorded
         if far is None:
-            return facts
+            return replace(facts, looks=self.looks)
         near = self.from_first
         absolute = allowed(far.absolute, near.absolute if near else None, content)
         relative = allowed(far.relative, near.relative if near else None, content) if far.relative else None
@@ -98,7 +100,21 @@ def hold(project: Project, runs: Sequence[Run], rules: Rules, compare: Compare) 
         moved = paths_moved(first, found, Known.of(then, run))
         sides.append({moved.get(item.path, item.path): item for item in found})
     paths = sorted(set().union(*sides))
-    return {path: compared([(run, side.get(path)) for run, side in zip(runs, sides)], compare) for path in paths}
+    held = {path: compared([(run, side.get(path)) for run, side in zip(runs, sides)], compare) for path in paths}
+    return {path: with_looks(project, one, [side.get(path) for side in sides]) for path, one in held.items()}
+
+
+def with_looks(project: Project, one: Held, items: Sequence[Artifact | None]) -> Held:
+    """How the bytes of an artifact looked, if they were always there and never measured."""
+    from mltrack.operations.repeating.particulars import looks_of
+
+    there = [item for item in items if item is not None and item.kind == "file"]
+    if one.from_recorded is not None or len(there) < len(items):
+        return one
+    try:
+        return replace(one, looks=in_common([looks_of(project.store, item) for item in there]))
+    except (MltrackError, OSError):
+        return one
 
 
 def outputs_of(project: Project, run: Run, rules: Rules) -> list[Artifact]:

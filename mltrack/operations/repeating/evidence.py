@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, IDENTICAL, Around, Finding, Side, Unreadable
-from mltrack.compare.verdict.outputs import Evidence, pair_members, pair_outputs, sizes, to_open
+from mltrack.compare.verdict.conditions import zone_of
+from mltrack.compare.verdict.outputs import Evidence, holds_metrics, pair_members, pair_outputs, sizes, to_open
 from mltrack.compare.verdict.places import Traces
+from mltrack.compare.verdict.rules import keys_left_out
 from mltrack.errors import DataMissing, MltrackError
 from mltrack.records import Artifact, Run
-from mltrack.verdicts import Measure
+from mltrack.verdicts import Looks, Measure
 
 if TYPE_CHECKING:
     from mltrack.compare.comparators import Content
@@ -51,26 +53,41 @@ class Comparing:
     opened: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     """Digest of what could not be had -> why."""
+    ignore: tuple[str, ...] = ()
+    """What the project leaves out; of that `path#key` is for comparators."""
 
     def compare(self, a: Artifact, b: Artifact) -> Finding:
         """Two files: what their contents come to."""
+        return self.told(a, b, lambda: self.compared(a.path, self.content(a), self.content(b)))
+
+    def told(self, a: Artifact, b: Artifact, find: Callable[[], Finding]) -> Finding:
+        """What two files come to by a comparison that may fail."""
         why = self.refused.get(a.digest) or self.refused.get(b.digest)
         self.opened += 1
         if why is None and (self.opened > MOST_FILES or time.monotonic() > self.ends_at):
             why = "too much differs to compare it all"
         if why is not None:
             return not_compared(a, b, why)
-        from mltrack.compare.contents.finding import compare_contents
-
         try:
-            name = PurePosixPath(a.path).name
-            return checked(compare_contents(name, self.content(a), self.content(b), self.around))
+            return find()
         except Unreadable as error:
             return not_compared(a, b, str(error))
         except MltrackError as error:
             return not_compared(a, b, error.message.rstrip("."))
         except Exception as error:  # whatever a plug-in gives: the run is over, and its verdict is given
             return not_compared(a, b, f"it could not be compared ({type(error).__name__})")
+
+    def compared(self, path: str, a: Content, b: Content, name: str | None = None) -> Finding:
+        """What two contents come to; `path` is that of the recorded one, `name` tells the format.
+
+        Raises Unreadable where it takes too long, and whatever a plug-in raises.
+        """
+        from mltrack.compare.contents.finding import compare_contents
+        from mltrack.compare.contents.time_limit import within
+
+        seconds = min(ONE_S, self.ends_at - time.monotonic())
+        around = replace(self.around, ignore=keys_left_out(path, self.ignore))
+        return checked(within(seconds, lambda: compare_contents(name or PurePosixPath(path).name, a, b, around)))
 
     def content(self, item: Artifact) -> Content:
         """The bytes of a file in the store. Raises DataMissing."""
@@ -126,11 +143,13 @@ def bare(number: float | str | None) -> float | str | None:
 
 
 def until(moment: float) -> Callable[[], None]:
-    """A check that ends a reading at that moment of the monotonic clock."""
+    """A check that ends a reading at that moment of the monotonic clock; in threads that hear no alarm."""
+
+    from mltrack.compare.contents.time_limit import TOO_LONG
 
     def check() -> None:
         if time.monotonic() > moment:
-            raise Unreadable("comparing it took too long")
+            raise Unreadable(TOO_LONG)
 
     return check
 
@@ -156,8 +175,40 @@ def evidence_of(comparing: Comparing, then: Run, now: Run, rules: Rules) -> Evid
         inside[a.path] = members
         files += to_open(pair_members(members, then, now, rules)[0])
     comparing.have([*(a for a, _ in files), *(b for _, b in files)])
-    findings |= {a.path: comparing.compare(a, b) for a, b in files}
-    return Evidence(inside, findings)
+    of_metrics = [pair for pair in files if holds_metrics(pair[0].path, then, now, rules)]
+    findings |= {a.path: comparing.compare(a, b) for a, b in files if (a, b) not in of_metrics}
+    names: dict[str, tuple[str, ...]] = {}
+    for a, b in of_metrics:
+        findings[a.path], names[a.path] = metrics_file(comparing, a, b)
+    unmeasured = [(a, b) for a, b in files if findings[a.path].grade == DIFFERENT and findings[a.path].measure is None]
+    looks = {a.path: both for a, b in unmeasured if (both := both_look(comparing, a, b)) is not None}
+    return Evidence(inside, findings, names, looks)
+
+
+def metrics_file(comparing: Comparing, a: Artifact, b: Artifact) -> tuple[Finding, tuple[str, ...]]:
+    """What two metrics files come to beside their metrics, and the names of those."""
+    from mltrack.compare.contents.contents import whole
+    from mltrack.operations.repeating.particulars import beside_metrics
+
+    names: tuple[str, ...] = ()
+
+    def find() -> Finding:
+        nonlocal names
+        data = whole(comparing.content(a)), whole(comparing.content(b))
+        found, names = beside_metrics(a.path, *data, lambda x, y: comparing.compared(a.path, x, y, "rest.json"))
+        return found if found.grade != DIFFERENT else Finding(DIFFERENT, f"beside its metrics: {found.reason}")
+
+    return comparing.told(a, b, find), names
+
+
+def both_look(comparing: Comparing, a: Artifact, b: Artifact) -> tuple[Looks, Looks] | None:
+    """How two files look; None where one is not to be had."""
+    from mltrack.operations.repeating.particulars import looks_of
+
+    try:
+        return looks_of(comparing.project.store, a), looks_of(comparing.project.store, b)
+    except (MltrackError, OSError):
+        return None
 
 
 def members_of(comparing: Comparing, item: Artifact, above: str) -> tuple[Artifact, ...]:
@@ -183,9 +234,10 @@ def around_of(then: Run, now: Run) -> Around:
     from mltrack.operations.outside.moves import recorded_place
 
     def side(run: Run) -> Side:
-        places = [recorded_place(run, name) for name in ("workspace", "root", "home")]
+        places = [(recorded_place(run, name), "project") for name in ("workspace", "root")]
         here = os.path.expanduser("~") if run.host == os.uname().nodename else None  # a repetition records the old home
-        return side_of(run, [*places, here, prefix_of(run)])
+        homes = [(place, "home") for place in (recorded_place(run, "home"), here)]
+        return side_of(run, [*places, *homes, (prefix_of(run), "environment")])
 
     return Around(side(then), side(now))
 
@@ -202,7 +254,10 @@ def prefix_of(run: Run) -> str | None:
     return str(place) if place.is_absolute() and str(place) not in SHARED else None
 
 
-def side_of(run: Run, places: Sequence[str | None]) -> Side:
-    roots = sorted({place for place in places if place and place != "/"}, key=len, reverse=True)
+def side_of(run: Run, places: Sequence[tuple[str | None, str]]) -> Side:
+    """The side of a run with these directories and what each of them is; the first that is said of one counts."""
+    kinds = {place: kind for place, kind in reversed(places) if place and place != "/"}
+    roots = tuple(sorted(kinds, key=len, reverse=True))
     traces = Traces.of(run)
-    return Side(tuple(roots), traces.hosts, traces.start, traces.end)
+    of_each = tuple(kinds[root] for root in roots)
+    return Side(roots, traces.hosts, traces.start, traces.end, zone_of(run), of_each)

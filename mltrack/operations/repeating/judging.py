@@ -6,27 +6,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from mltrack.compare.comparators import Around, Finding
+from mltrack.compare.comparators import Around, Finding, Unreadable
+from mltrack.compare.contents.measuring import summary
 from mltrack.compare.verdict.conditions import in_order
 from mltrack.compare.verdict.grades import DIFFERENT, IDENTICAL, NOTHING_TO_COMPARE
 from mltrack.compare.verdict.judge import OUTCOME, calibration_for, judge
-from mltrack.compare.verdict.outputs import sizes
+from mltrack.compare.verdict.outputs import Evidence, sizes
 from mltrack.compare.verdict.rules import Rules
+from mltrack.config import PROJECT_FILE, Config, load_config
 from mltrack.errors import MltrackError
 from mltrack.operations.repeating.evidence import Comparing, around_of, evidence_of
+from mltrack.operations.repeating.particulars import curves_of, held_secret
+from mltrack.operations.repeating.recorded_rules import recorded_rules
 from mltrack.records import Artifact, Run
-from mltrack.redact import Redactor
-from mltrack.verdicts import Condition, Verdict
+from mltrack.redact import PLACEHOLDER, Redactor
+from mltrack.verdicts import Calibration, Condition, Verdict
 
 if TYPE_CHECKING:
     from mltrack.project import Project
 
 REPEATS = ("reproduce", "calibrate")
 """Kinds of parents whose noise is the run's own: the same code, data and params."""
+
+Told = TypeVar("Told", Verdict, Calibration)
 
 LARGEST_LOG = 32 << 20
 """Bytes of a run's output that are compared with another's."""
@@ -37,17 +43,50 @@ def judged_run(project: Project, then: Run, now: Run, conditions: Iterable[Condi
 
     `conditions`: what else is known to have been different. Nothing is kept.
     """
-    rules = rules_for(project, then)
-    comparing = Comparing(project, around_of(then, now), project.config.compare_limit)
-    evidence = evidence_of(comparing, then, now, rules)
+    rules, whose = rules_and_source(project, then)
+    comparing = Comparing(project, around_of(then, now), project.config.compare_limit, ignore=rules.ignore)
+    evidence, unread = with_points(project, then, now, evidence_of(comparing, then, now, rules))
+    quotes = any(found.grade == DIFFERENT for found in evidence.findings.values())
+    if quotes and (knew_secret(project, then) or knew_secret(project, now)):
+        evidence = unquoted(evidence)
     verdict = judge(then, now, rules, evidence, calibration_for(then, now, repeated_by(project, then)))
+    verdict = replace(verdict, remarks=(*whose, *unread, *verdict.remarks))
     outcome = [item for item in verdict.conditions if item.what in OUTCOME]
     around = [item for item in verdict.conditions if item.what not in OUTCOME]
     given = list(conditions)
     verdict = replace(verdict, conditions=(*outcome, *in_order([*given, *from_network(then, now, given), *around])))
+    verdict = replace(verdict, remarks=(*verdict.remarks, *of_ancestor(then)))
     if verdict.grade == NOTHING_TO_COMPARE:
         verdict = replace(verdict, remarks=(*verdict.remarks, *of_logs(comparing, then, now)))
     return redacted(verdict)
+
+
+def with_points(project: Project, then: Run, now: Run, evidence: Evidence) -> tuple[Evidence, list[str]]:
+    """The evidence with the points of metrics that differ, and a remark if they are not to be had."""
+    try:
+        return replace(evidence, curves=curves_of(project, then, now)), []
+    except (MltrackError, OSError, ValueError) as error:
+        return evidence, [f"Of the metrics only what their summaries say was compared: {error}"]
+
+
+def knew_secret(project: Project, run: Run) -> bool:
+    """Was a secret taken out of the record of a run, or out of its log?"""
+    return held_secret(run) or PLACEHOLDER.encode() in (output_of(project, run) or b"")
+
+
+def unquoted(evidence: Evidence) -> Evidence:
+    """The findings without what they quote: one of the runs knew a secret, which may stand in its files too."""
+    findings = {
+        path: found if found.grade != DIFFERENT else counted(found) for path, found in evidence.findings.items()
+    }
+    return replace(evidence, findings=findings)
+
+
+def counted(found: Finding) -> Finding:
+    """How much differs, and not what."""
+    measure = found.measure and replace(found.measure, where=None)
+    much = "its content differs" if measure is None else summary(measure)
+    return Finding(DIFFERENT, f"{much}; not quoted, because a secret was taken out of the run's record", measure)
 
 
 def from_network(then: Run, now: Run, given: Sequence[Condition]) -> list[Condition]:
@@ -62,30 +101,56 @@ def from_network(then: Run, now: Run, given: Sequence[Condition]) -> list[Condit
     ]
 
 
-def redacted(verdict: Verdict) -> Verdict:
-    """Without secrets: reasons quote what stands in files, and a verdict goes into the ledger."""
-    redactor = Redactor(os.environ)
-    artifacts = tuple(
-        item if item.reason is None else replace(item, reason=redactor.text(item.reason)) for item in verdict.artifacts
-    )
-    return replace(verdict, artifacts=artifacts, remarks=tuple(map(redactor.text, verdict.remarks)))
+def redacted(record: Told) -> Told:
+    """A verdict or a calibration without secrets: it names what stands in files, and goes into the ledger."""
+    from mltrack.noun_json import from_dict, to_dict
+
+    return from_dict(type(record), without(to_dict(record), Redactor(os.environ)))
 
 
-def compare_artifacts(project: Project, a: Artifact, b: Artifact, around: Around | None = None) -> Finding:
+def without(value: Any, redactor: Redactor) -> Any:
+    """Plain values without secrets, in keys as well."""
+    if isinstance(value, str):
+        return redactor.text(value)
+    if isinstance(value, Mapping):
+        return {redactor.text(key): without(item, redactor) for key, item in value.items()}
+    return [without(item, redactor) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def compare_artifacts(
+    project: Project, a: Artifact, b: Artifact, around: Around | None = None, ignore: tuple[str, ...] = ()
+) -> Finding:
     """What the contents of two files come to, and by which measure; of directories that differ only that they do."""
     if a.digest == b.digest and a.kind == b.kind:
         return Finding(IDENTICAL, "the same bytes")
     if not a.kind == b.kind == "file":
         return Finding(DIFFERENT, sizes(a, b))
-    comparing = Comparing(project, around or Around(), project.config.compare_limit)
+    comparing = Comparing(project, around or Around(), project.config.compare_limit, ignore=ignore)
     comparing.have([a, b])
     return comparing.compare(a, b)
 
 
 def rules_for(project: Project, then: Run) -> Rules:
     """What the project's settings say of a verdict."""
-    config = project.config
-    return Rules(config.tolerance, config.ignore, tuple(then.declared.get("metrics", ())))
+    return rules_and_source(project, then)[0]
+
+
+def rules_and_source(project: Project, then: Run) -> tuple[Rules, list[str]]:
+    """The same, and a remark where they are the recorded run's: this project has no settings of its own."""
+    config, metrics = project.config, tuple(then.declared.get("metrics", ()))
+    if config.tolerance or config.ignore:
+        return Rules(config.tolerance, config.ignore, metrics), []
+    try:
+        if (project.root / PROJECT_FILE).exists():  # in a clone it was restored after the settings were read
+            recorded: Config | None = load_config(project.root, os.environ)
+        else:
+            recorded = recorded_rules(project, then)
+    except (MltrackError, OSError) as error:
+        return Rules(metric_files=metrics), [f"The rules of the recorded run could not be read: {error}"]
+    if recorded is None or not (recorded.tolerance or recorded.ignore):
+        return Rules(metric_files=metrics), []
+    told = f"Tolerances and what is left out are those of the recorded run's {PROJECT_FILE}."
+    return Rules(recorded.tolerance, recorded.ignore, metrics), [told]
 
 
 def repeated_by(project: Project, run: Run) -> Run | None:
@@ -99,24 +164,35 @@ def repeated_by(project: Project, run: Run) -> Run | None:
 
 
 def keep_verdict(project: Project, now: Run, verdict: Verdict) -> Run:
-    """The verdict as an event of the run that it is about; that run with it."""
+    """The verdict, without secrets, as an event of the run that it is about; that run with it."""
     from mltrack.noun_json import to_dict
 
+    verdict = redacted(verdict)
     project.ledger.add_event("verdict", now.id, to_dict(verdict))
     return replace(now, verdict=verdict)
+
+
+def of_ancestor(then: Run) -> list[str]:
+    """A remark on a reference that only repeats another run: to be the same as that says nothing of the other."""
+    if then.parent is None or then.parent.kind not in REPEATS:
+        return []
+    grade = f" ({then.verdict.grade})" if then.verdict is not None else ""
+    return [f"{then.id} is itself a reproduction of {then.parent.run}{grade}."]
 
 
 def of_logs(comparing: Comparing, then: Run, now: Run) -> list[str]:
     """A remark on what both runs put out: is it the same text?"""
     from mltrack.compare.contents.contents import Held
-    from mltrack.compare.contents.finding import compare_contents
 
     before, after = output_of(comparing.project, then), output_of(comparing.project, now)
     if before is None or after is None:
         return []
     if not before and not after:
-        return ["Neither run put out anything."]
-    found = compare_contents("output.txt", Held(before), Held(after), comparing.around)
+        return ["Neither run printed anything."]
+    try:
+        found = comparing.compared("output.txt", Held(before), Held(after))
+    except Unreadable as error:
+        return [f"Their recorded output is not the same, and was not compared: {error}."]
     word = "the same" if found.grade == IDENTICAL else found.grade
     return [f"Their recorded output is {word}: {found.reason}."]
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mltrack.errors import MltrackError, RemoteError
+from mltrack.errors import Damaged, DataMissing, MltrackError, RemoteError
 from mltrack.nouns import noun
 from mltrack.operations.keeping.objects import kind_of, named_objects
 
 if TYPE_CHECKING:
-    from mltrack.environments import Finding
+    from mltrack.environments import Finding, Package
     from mltrack.project import Project
     from mltrack.records import Run
 
@@ -26,6 +26,14 @@ PATIENCE = {"UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0", "PIP_DEFAULT_TIMEOUT
 """A plan waits for an index no longer; seconds."""
 UNPACKED = 4
 """What is installed takes about so many times the size of its archive."""
+
+SPARED: Mapping[str, tuple[str, ...]] = {"python": ("system", "conda")}
+"""Kind -> sources of packages that others than their authors built: a build leaves out those that no index has."""
+LEFT_OUT = " It was not installed from an index, and would be left out."
+LAID_OUT = ("project", "outside")
+"""Sources of packages that are directories: what they take is counted with the code, or small."""
+READ_BYTES = 64 << 20
+"""Of what is here, a plan reads so much to see whether it is sound: the small objects first."""
 
 
 @noun
@@ -60,7 +68,9 @@ class EnvironmentPlan:
     missing: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     size_bytes: int = 0
-    """Of what is to be installed, estimated by its archives; 0 where nothing is, or that is not known."""
+    """Of what is to be installed, estimated by its archives, as far as their sizes are known."""
+    unsized: int = 0
+    """Packages to be installed of which nobody knows the size."""
 
 
 def on_remotes(project: Project, wanted: Collection[str]) -> OnRemotes:
@@ -99,6 +109,22 @@ def sources_of(project: Project, run: Run, wanted: Sequence[str], remotes: OnRem
         yield PlannedSource(what, where, len(sizes), None if where == NOWHERE else sum(sizes))
 
 
+def damaged(project: Project, run: Run, here: Iterable[str]) -> Iterator[str]:
+    """What of it lies here and is not sound, in sentences. Large objects are not read: `mltrack verify` does."""
+    store = project.store
+    names = {digest: name for name, digest in named_objects(run)}
+    left = READ_BYTES
+    for size, digest in sorted((store.size(digest), digest) for digest in here):
+        left -= size
+        if left < 0:
+            return
+        try:
+            for _ in store.read(digest):
+                pass
+        except (Damaged, DataMissing):
+            yield f"What is here of it is damaged ({names.get(digest, ENVIRONMENT)}): mltrack verify --repair."
+
+
 def environment_plan(project: Project, run: Run, is_built: bool, remotes: OnRemotes) -> EnvironmentPlan:
     """What the kind's own check finds. An environment that is built already is not looked for anywhere else; nor is one
     whose lock is not to be had, which is told with the other objects."""
@@ -117,8 +143,7 @@ def environment_plan(project: Project, run: Run, is_built: bool, remotes: OnRemo
                 text = "There is no lock of its environment, so that it cannot be built again."
                 return EnvironmentPlan(missing=(text,))
             found = replace(found, variables={**PATIENCE, **found.variables})
-            sizes = (one.size_bytes or 0 for one in environments.packages(kind, found))
-            return judged(environments.check(kind, found), UNPACKED * sum(sizes))
+            return judged(environments.check(kind, found), environments.packages(kind, found), run.environment.kind)
     except MltrackError as error:
         return EnvironmentPlan(remarks=(f"Its environment could not be looked at: {error.message}",))
 
@@ -136,26 +161,32 @@ def bring_lock(project: Project, run: Run, remotes: OnRemotes) -> bool:
     return True
 
 
-def judged(findings: Iterable[Finding], size_bytes: int) -> EnvironmentPlan:
-    """Findings as places, as what is missing, and as what would be otherwise."""
+def judged(findings: Iterable[Finding], packages: Sequence[Package] = (), kind: str = "") -> EnvironmentPlan:
+    """Findings as places, as what is missing, and as what would be otherwise; and what the packages take."""
+    spared = {f"{one.name} {one.version}".strip() for one in packages if one.source in SPARED.get(kind, ())}
     counted: dict[str, int] = {}
     missing, remarks = [], []
     unasked = 0
     for one in findings:
         is_package = "://" not in one.name and not one.name.startswith("Python ")
         where = place_of(one)
+        is_spared = where == NOWHERE and one.name in spared
         if is_package:
+            where = MACHINE if is_spared else where
             counted[where] = counted.get(where, 0) + 1
         if where == NOT_ASKED and is_package:
             unasked += 1
         elif where == NOWHERE and "://" not in one.name:
             missing.append(f"{one.name}: {one.problem}")
         elif one.problem is not None:
-            remarks.append(f"{one.name}: {one.problem}")
+            remarks.append(f"{one.name}: {one.problem}{LEFT_OUT if is_spared else ''}")
     if unasked:
         remarks.append(f"No index could be asked for {unasked} package{'s' if unasked > 1 else ''}.")
     sources = tuple(PlannedSource(PACKAGES, where, many) for where, many in counted.items())
-    return EnvironmentPlan(sources, tuple(missing), tuple(remarks), size_bytes)
+    installed = [one.size_bytes for one in packages if one.source not in LAID_OUT]
+    known = [size for size in installed if size is not None]
+    unsized = len(installed) - len(known)
+    return EnvironmentPlan(sources, tuple(missing), tuple(remarks), UNPACKED * sum(known), unsized)
 
 
 def place_of(finding: Finding) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.compare.differences import here_differs, in_words
+from mltrack.errors import UsageError
 from mltrack.nouns import noun
 from mltrack.operations.outside.arrange import Refused, allowed
 from mltrack.operations.outside.places import Outside, Way, facts_of, outside_inputs, told_of
@@ -20,16 +21,19 @@ from mltrack.operations.outside.presence import is_same
 from mltrack.operations.outside.writings import writings_of
 from mltrack.operations.repeating.obtaining import (
     CODE,
+    OnRemotes,
     PlannedSource,
     Room,
+    damaged,
     environment_plan,
     on_remotes,
     rooms,
     sources_of,
 )
-from mltrack.operations.repeating.workspace import is_outside, is_unknown
+from mltrack.operations.repeating.workspace import check_empty, is_outside, is_unknown
 from mltrack.operations.request import Tell, silent
 from mltrack.records import Run, new_id
+from mltrack.redact import PLACEHOLDER
 
 if TYPE_CHECKING:
     from mltrack.project import Project
@@ -94,9 +98,11 @@ class Foretold:
     variables: Mapping[str, str] = field(default_factory=dict)
     """Recorded variables that the command would be given."""
     secrets: tuple[str, ...] = ()
-    """What it read and may hold secrets, is not kept, and must be there: sentences."""
+    """What it read or was given and may hold secrets, is not kept, and must be there: sentences."""
     network: tuple[str, ...] = ()
     """What it asked the network for: URLs."""
+    unsized: int = 0
+    """Packages to be installed of which nobody knows the size: `rooms` are without them."""
 
 
 @noun
@@ -112,7 +118,7 @@ class Foretelling:
 
 def foretell(asked: Foretelling, tell: Tell = silent) -> Foretold:
     """Look at what a reproduction would do. Raises NotFound, RemoteError, Damaged, CheckFailed."""
-    from mltrack.operations.repeating.reproduce import begin
+    from mltrack.operations.repeating.beginning import begin
     from mltrack.sync.patience import Patience
 
     with place_to_look(asked.start, asked.url) as scratch:
@@ -120,7 +126,7 @@ def foretell(asked: Foretelling, tell: Tell = silent) -> Foretold:
         with project:
             project.patience = Patience(tries=1)  # nothing depends on a remote yet
             top = asked.into or (project.work if scratch is None else asked.start)
-            return of_run(project, run, asked.put_back, (top, project.state if scratch is None else top))
+            return of_run(project, run, asked, (top, project.state if scratch is None else top))
 
 
 @contextmanager
@@ -140,49 +146,71 @@ def place_to_look(start: Path, url: str | None) -> Iterator[Path | None]:
         yield Path(scratch, "clone")
 
 
-def of_run(project: Project, run: Run, put_back: bool, places: tuple[Path, Path]) -> Foretold:
+def of_run(project: Project, run: Run, asked: Foretelling, places: tuple[Path, Path]) -> Foretold:
     """What a reproduction would be. `places`: where its workspace would lie, and where what is fetched would."""
-    from mltrack.operations.repeating.repetition import needed, recorded_variables
+    from mltrack.operations.repeating.repetition import recorded_variables
 
     top = project.work / new_id() / run.code.prefix
-    way = Way(project.work / "outside", top, put_back, in_container=bool(run.environment.image))
+    way = Way(project.work / "outside", top, asked.put_back, in_container=bool(run.environment.image))
     outside = Outside(project, run, way, silent)
-    there = outside.already_there()
-    wanted = needed(run, there)
-    remotes = on_remotes(project, project.store.missing(wanted))
-    lacking = project.store.missing(wanted) - set(remotes.found)
-    inputs = tuple(planned(outside, item, there, lacking) for item in run.inputs if item.kind != "url")
-    fetch_bytes = sum(size for _, size in remotes.found.values())
-    sources = tuple(sources_of(project, run, wanted, remotes))
-    environment = environment_plan(project, run, is_built(run), remotes)
-    laid_out = CODE_LAID_OUT * sum(one.size_bytes or 0 for one in sources if one.what == CODE)
-    room = rooms(needs_of(run, places, inputs, (laid_out, fetch_bytes, environment.size_bytes)))
-    missing = (*lacking_of(run, inputs, lacking), *environment.missing)
-    obstacles = tuple(obstacles_of(run, room))
-    conditions = (*environment.remarks, *remotes.unasked, *conditions_of(outside, run))
-    secrets = tuple(one.message for one in run.warnings if one.kind == "reads-secret")
+    seen = look_for(outside)
+    environment = environment_plan(project, run, is_built(run), seen.remotes)
+    laid_out = CODE_LAID_OUT * sum(one.size_bytes or 0 for one in seen.sources if one.what == CODE)
+    room = rooms(needs_of(run, places, seen.inputs, (laid_out, seen.fetch_bytes, environment.size_bytes)))
+    missing = (*seen.missing, *environment.missing)
+    obstacles = (*taken_place(asked.into), *obstacles_of(run, room))
+    conditions = (*environment.remarks, *seen.remotes.unasked, *conditions_of(outside, run))
+    secrets = tuple(secrets_of(run, os.environ))
     return Foretold(
-        run.id,
-        run.command,
-        NO if missing or obstacles else BUT if conditions or secrets else YES,
-        len(remotes.found),
-        fetch_bytes,
-        run.environment.kind,
-        len(run.environment.packages),
-        is_built(run),
-        inputs,
-        tuple(one.path for one in writings_of(project, run)),
-        missing,
-        conditions,
-        run.duration_s,
-        obstacles,
-        (*sources, *environment.sources),
-        room,
-        tuple(project.ledger.repetition_times(run.id)),
-        {name: text for name, text in recorded_variables(run).items() if text is not None},
-        secrets,
-        tuple(item.path for item in run.inputs if item.kind == "url"),
+        run=run.id,
+        command=run.command,
+        answer=NO if missing or obstacles else BUT if conditions or secrets else YES,
+        fetch_objects=len(seen.remotes.found),
+        fetch_bytes=seen.fetch_bytes,
+        environment=run.environment.kind,
+        packages=len(run.environment.packages),
+        is_built=is_built(run),
+        inputs=seen.inputs,
+        guarded=tuple(one.path for one in writings_of(project, run)),
+        missing=missing,
+        conditions=conditions,
+        duration_s=run.duration_s,
+        obstacles=obstacles,
+        sources=(*seen.sources, *environment.sources),
+        rooms=room,
+        earlier_s=tuple(project.ledger.repetition_times(run.id)),
+        variables={name: text for name, text in recorded_variables(run).items() if text is not None},
+        secrets=secrets,
+        network=tuple(item.path for item in run.inputs if item.kind == "url"),
+        unsized=environment.unsized,
     )
+
+
+@noun
+class Seen:
+    """What there is of the objects that it needs."""
+
+    remotes: OnRemotes
+    inputs: tuple[PlannedInput, ...]
+    sources: tuple[PlannedSource, ...]
+    missing: tuple[str, ...]
+    fetch_bytes: int
+
+
+def look_for(outside: Outside) -> Seen:
+    """Look for the objects of a run in the store, at their own places, and on remotes."""
+    from mltrack.operations.repeating.repetition import needed
+
+    project, run = outside.project, outside.run
+    there = outside.already_there()
+    wanted = needed(run, (*there, *outside.lying_here(there)))
+    absent = project.store.missing(wanted)
+    remotes = on_remotes(project, absent)
+    lacking = absent - set(remotes.found)
+    inputs = tuple(planned(outside, item, there, lacking) for item in run.inputs if item.kind != "url")
+    sources = tuple(sources_of(project, run, wanted, remotes))
+    missing = (*lacking_of(run, inputs, lacking), *damaged(project, run, set(wanted) - absent))
+    return Seen(remotes, inputs, sources, missing, sum(size for _, size in remotes.found.values()))
 
 
 def lacking_of(run: Run, inputs: Iterable[PlannedInput], lacking: Collection[str]) -> Iterator[str]:
@@ -219,6 +247,27 @@ def obstacles_of(run: Run, room: Iterable[Room]) -> Iterator[str]:
     used = [gpu.name for gpu in run.resources.gpus if gpu.peak_percent]
     if used and not capture_hardware().gpus:
         yield f"A GPU was at work in it ({', '.join(dict.fromkeys(used))}), and this machine shows none."
+
+
+def taken_place(into: Path | None) -> Iterator[str]:
+    """The directory that was named must be empty."""
+    try:
+        if into is not None:
+            check_empty(into)
+    except UsageError as error:
+        yield error.message
+
+
+def secrets_of(run: Run, variables: Mapping[str, str]) -> Iterator[str]:
+    """What must be there and is not kept: files, and variables that the record names without their text. `variables`:
+    those of today."""
+    yield from (one.message for one in run.warnings if one.kind == "reads-secret")
+    hidden = {name for name, text in run.environment.variables.items() if PLACEHOLDER in text}
+    given = run.environment.options.get("env")
+    if isinstance(given, Mapping):
+        hidden |= {name for name, text in given.items() if text is None}
+    for name in sorted(hidden - set(variables)):
+        yield f"The variable {name} was set and may hold a secret: it is not kept, and not set here."
 
 
 def is_built(run: Run) -> bool:
@@ -263,6 +312,8 @@ def conditions_of(outside: Outside, run: Run) -> Iterator[str]:
     from mltrack.snapshot.hardware import capture_hardware
 
     yield from (told_of(item) for item in outside_inputs(run) if item.kind == "url" or is_unknown(item))
+    if run.preflight and any(one.kind == "stdin" for one in run.preflight.concerns):
+        yield "Its standard input was a pipe: what came through it is not kept, and would not be there."
     changes = here_differs(run, capture_hardware(), {} if run.environment.image else of_machine())
     if changes:
         yield f"This machine may give other numbers in the last digits: {in_words(changes)}."

@@ -83,11 +83,23 @@ class Pristine:
         except OSError as error:
             raise unwritable(Path(os.fsdecode(self._tops[0])), error) from error
 
-    def _put_back(self) -> int:
-        self._unlock()
+    def is_as_laid_out(self) -> bool:
+        """Is everything still as it was put back? Asked right before a start: what an earlier command left running may
+        have written since. Raises StorageError."""
+        try:
+            return not any(self._apart())
+        except OSError as error:
+            raise unwritable(Path(os.fsdecode(self._tops[0])), error) from error
+
+    def _apart(self) -> tuple[list[bytes], list[bytes]]:
+        """The paths that changed or went, and those that came."""
         now = self._look()
         changed = [path for path, then in self._seen.items() if self._is_changed(path, then, now.get(path))]
-        extra = [path for path in now if path not in self._seen]
+        return changed, [path for path in now if path not in self._seen]
+
+    def _put_back(self) -> int:
+        self._unlock()
+        changed, extra = self._apart()
         for path in (*extra, *changed):
             remove(path)
         inputs = {place for path in changed if (place := self._input_of(path)) is not None}

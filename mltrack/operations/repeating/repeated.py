@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from mltrack.compare.changes import same_number
+from mltrack.compare.changes import same_number, same_summary
 from mltrack.compare.noise.divergence import earliest, first_artifact, first_metric
-from mltrack.compare.noise.intervals import CONFIDENCE, POINTS, is_constant, is_steady, spreads
+from mltrack.compare.noise.intervals import CONFIDENCE, PARTS, is_constant, is_steady, spreads
 from mltrack.compare.verdict.rules import Rules, is_covered
 from mltrack.formats.ranked import split_rank
 from mltrack.nouns import noun
@@ -72,16 +72,21 @@ def calibration_of(project: Project, repeated: Repeated, rules: Rules, compare: 
 
 
 def rows_of(runs: Sequence[Run], rules: Rules) -> list[dict[str, float | str]]:
-    """The last values of the metrics of each run; and of a metric of which not all have as many points, the number."""
+    """The last values of the metrics of each run; and what else of a metric is not alike in all: `loss (points)`."""
     names = {name for run in runs for name in run.metrics if not is_ignored(name, rules)}
     rows: list[dict[str, float | str]] = []
     for run in runs:
         rows.append({name: one.last for name, one in run.metrics.items() if name in names})
     for name in sorted(names):
-        counts = [run.metrics[name].count if name in run.metrics else 0 for run in runs]
-        if len(set(counts)) > 1:
-            for row, count in zip(rows, counts):
-                row[POINTS.format(name)] = count
+        known = [run.metrics.get(name) for run in runs]
+        for part, of in PARTS.items():
+            values = [getattr(one, of, None) if one or of != "count" else 0 for one in known]
+            is_last = [one is None or same_number(value, one.last) for one, value in zip(known, values)]
+            if all(same_number(values[0], value) for value in values) or (of in ("min", "max") and all(is_last)):
+                continue
+            for row, value in zip(rows, values):
+                if value is not None:
+                    row[f"{name} ({part})"] = value
     return rows
 
 
@@ -90,12 +95,11 @@ def is_ignored(name: str, rules: Rules) -> bool:
 
 
 def same_metrics(then: Run, now: Run, rules: Rules) -> bool:
-    """Do two runs agree in the last value and the number of points of every metric?"""
+    """Do two runs agree in all that is known of every metric?"""
     names = {name for name in then.metrics.keys() | now.metrics.keys() if not is_ignored(name, rules)}
     if not names <= then.metrics.keys() & now.metrics.keys():
         return False
-    pairs = [(then.metrics[name], now.metrics[name]) for name in names]
-    return all(same_number(a.last, b.last) and a.count == b.count for a, b in pairs)
+    return all(same_summary(then.metrics[name], now.metrics[name]) for name in names)
 
 
 def apart_among(project: Project, repeated: Repeated, rules: Rules) -> Divergence | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.environments.numbers import LOCAL, moving_numbers
-from mltrack.errors import StorageError
+from mltrack.errors import Damaged, DataMissing, StorageError
 from mltrack.nouns import noun
 from mltrack.operations.fetch import ensure_here
 from mltrack.operations.keeping.objects import directories_of, named_objects
@@ -24,6 +24,7 @@ from mltrack.operations.outside.places import Outside, Way
 from mltrack.operations.repeating.workspace import copied_place, lay_out, remove_recorded_artifacts
 from mltrack.operations.request import Declared, Place, Plan, RunRequest, Tell, silent
 from mltrack.operations.running.record import INSIDE, record
+from mltrack.operations.share import NewClone
 from mltrack.project import Project
 from mltrack.records import Parent, Run, new_id
 from mltrack.redact import PLACEHOLDER
@@ -31,6 +32,9 @@ from mltrack.snapshot.habits import has_locale, has_zone, locale_of, time_zone
 
 if TYPE_CHECKING:
     from mltrack.environments import Rebuilt
+
+NAMED = 5
+"""Parts that a message names."""
 
 CHOICE = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_")
 """Which of a machine's devices: another machine has others."""
@@ -91,7 +95,13 @@ class Repetition:
         self.held = hold(project, self.top)
         self.tell(f"fetching code, data and environment of {then.id}")
         there = self.outside.already_there()
-        ensure_here(project, needed(then, there), self.tell, directories_of(then))
+        self.outside.take_in(there)
+        try:
+            ensure_here(project, needed(then, there), self.tell, directories_of(then))
+        except Damaged:
+            raise
+        except DataMissing as error:
+            raise DataMissing(lacking(project, then, there), f"{remedy(then)} {error.hint or ''}".strip()) from error
         self.phase = "restoring"
         self.tell(f"restoring them in {self.top}")
         self.root = lay_out(project, then, self.top)
@@ -105,6 +115,8 @@ class Repetition:
         """The recorded environment; raises what its kind raises."""
         self.phase = "environment"
         self.rebuilt = rebuild(self.project, self.then, self.root, self.tell)
+        if isinstance(self.project, NewClone):
+            self.project.is_used = True
         return self.rebuilt
 
     def plan(self) -> Plan:
@@ -171,6 +183,32 @@ def needed(run: Run, there: Iterable[str] = ()) -> list[str]:
     return [digest for name, digest in named_objects(run) if not name.startswith(unneeded) and name not in known]
 
 
+def lacking(project: Project, run: Run, there: Iterable[str]) -> str:
+    """Which parts of a run are not to be had, as a sentence."""
+    from mltrack.store.checkout import manifest_of
+
+    wanted = set(needed(run, there))
+    directories = set(directories_of(run))
+
+    def is_missing(digest: str) -> bool:
+        if project.store.missing([digest]):
+            return True
+        listed = manifest_of(project.store, digest) if digest in directories else ()
+        return bool(project.store.missing([entry.digest for entry in listed if entry.digest]))
+
+    parts = [name for name, digest in named_objects(run) if digest in wanted and is_missing(digest)]
+    names = list(dict.fromkeys("environment" if name.startswith("environment") else name for name in parts))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"Of {run.id}, this is neither here nor on a remote: {', '.join(names[:NAMED])}{more}."
+
+
+def remedy(run: Run) -> str:
+    return (
+        f"Push it from where it is (mltrack push {run.id}), name a remote that has it with --from,"
+        " or put an input of another place back there."
+    )
+
+
 def rebuild(project: Project, run: Run, root: Path, tell: Tell) -> Rebuilt:
     """The recorded environment, built in the user's cache; where that cannot be written, in this project."""
     from mltrack.environments import RebuildRequest, get
@@ -206,7 +244,6 @@ def plan_for(then: Run, root: Path, rebuilt: Rebuilt, asked: Asked) -> Plan:
     request = RunRequest(
         command=then.command,
         cwd=root,
-        name=then.name,
         experiment=then.experiment,
         seed=then.seed,
         environment_kind=then.environment.kind,

@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 
 from mltrack.compare.verdict.grades import is_success
 from mltrack.compare.verdict.judge import could_not_run
-from mltrack.errors import CheckFailed, MltrackError, NotSealed
+from mltrack.errors import MltrackError, NotSealed
 from mltrack.nouns import noun
-from mltrack.operations.find import find_run
 from mltrack.operations.keeping.workspaces import is_held, is_ours, remove
 from mltrack.operations.outside.left_behind import sweep
 from mltrack.operations.outside.listed import read_conditions
+from mltrack.operations.repeating.beginning import begin
 from mltrack.operations.repeating.judging import judged_run, keep_verdict
 from mltrack.operations.repeating.repetition import PLAIN, Asked, Repetition, lacking_locale
-from mltrack.operations.repeating.workspace import check_empty
-from mltrack.operations.request import Tell
+from mltrack.operations.share import NewClone
 from mltrack.project import Project
-from mltrack.records import Run, new_id
-from mltrack.redact import PLACEHOLDER, Redactor
+from mltrack.records import Run
+from mltrack.redact import Redactor
 from mltrack.verdicts import Condition, Verdict
 
 if TYPE_CHECKING:
@@ -58,7 +57,11 @@ def reproduce(
     """
     project, then, top = begin(ref, start, url, into, asked.tell)
     with project:
-        return again(project, then, top, asked)
+        done = again(project, then, top, asked)
+        if isinstance(project, NewClone) and done.now is None and not project.is_used:
+            project.take_back()
+            done = replace(done, is_gone=True)
+        return done
 
 
 def again(project: Project, then: Run, top: Path, asked: Asked = PLAIN) -> Reproduction:
@@ -128,42 +131,5 @@ def last_words(project: Project, run: Run) -> str:
 
 def cause_of(error: MltrackError) -> str:
     """The error as a text that may be kept: an installer's output can hold the password of an index."""
-    return Redactor(os.environ).text(f"{error} {error.hint or ''}".strip())
-
-
-def begin(ref: str, start: Path, url: str | None, into: Path | None, tell: Tell) -> tuple[Project, Run, Path]:
-    """The project that records, the run to reproduce, and the directory to work in."""
-    project, run, top = located(ref, start, url, into, tell)
-    return project, check_whole(run), top
-
-
-def located(ref: str, start: Path, url: str | None, into: Path | None, tell: Tell) -> tuple[Project, Run, Path]:
-    """The same for any run, whether it can be reproduced or not."""
-    project = Project.find(start)
-    if project is not None:
-        if url is not None:
-            from mltrack.operations.share import pull_from
-
-            pull_from(project, url, tell)
-        return project, find_run(project, ref), into or project.work / new_id()
-    from mltrack.errors import NotFound
-    from mltrack.operations.share import clone_records
-
-    if url is None:
-        raise NotFound("There is no mltrack project here.", "Name where the run is: mltrack reproduce ID --from URL")
-    top = into or start / f"reproduced-{ref.lstrip('@~') or 'run'}"
-    check_empty(top)
-    project = clone_records(url, top, tell)
-    return project, find_run(project, ref), top
-
-
-def check_whole(run: Run) -> Run:
-    """Refuse at once what cannot be reproduced."""
-    if run.status == "running":
-        raise CheckFailed(f"{run.id} is still running.", "Reproduce it when it has ended.")
-    if any(PLACEHOLDER in word for word in run.command):
-        raise CheckFailed(
-            f"The command of {run.id} held a secret, which was not recorded.",
-            f"Open a shell in it, and type the command again: mltrack shell {run.id}",
-        )
-    return run
+    text = str(error).strip()
+    return Redactor(os.environ).text(f"{text}{chr(10) if chr(10) in text else ' '}{error.hint or ''}".strip())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 IN_CONTAINER = ("/bin/sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; else exec sh; fi")
 OF_A_RUN = ("MLTRACK_RUN_ID", "MLTRACK_RUN_DIR")
 """Variables of a run around us: a command in the shell is no part of it."""
+NAME = "mltrack"
 ARTIFACTS = "mltrack-artifacts"
 """Where in the workspace lies what a command put into $MLTRACK_ARTIFACTS."""
 
@@ -73,7 +74,7 @@ def shell(request: ShellRequest, tell: Tell) -> Left:
 
     Raises NotFound, DataMissing and others where it cannot be laid out, CommandNotFound, NotExecutable, StartError.
     """
-    from mltrack.operations.repeating.reproduce import located
+    from mltrack.operations.repeating.beginning import located
 
     project, then, top = located(request.ref, request.start, request.url, request.into, tell)
     with project:
@@ -170,9 +171,25 @@ def own_variables(plan: Plan, then: Run, scratch: Path) -> dict[str, str | None]
         "MLTRACK_PARAMS": str(scratch / "params.jsonl"),
         "MLTRACK_ARTIFACTS": str(scratch / ARTIFACTS),
     }
+    if then.environment.image is None:
+        known = changes.get("PATH") or os.environ.get("PATH") or os.defpath
+        changes["PATH"] = os.pathsep.join((known, *own_program(scratch / "bin")))
     if then.seed is not None:
         changes |= {"PYTHONHASHSEED": str(then.seed % 2**32), "MLTRACK_SEED": str(then.seed)}
     return changes
+
+
+def own_program(directory: Path) -> Iterator[str]:
+    """A directory in which there is `mltrack` alone, the one that we are: what lies beside that is no part of the run's
+    environment. None where nobody knows which program that is."""
+    beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), NAME)
+    started = shutil.which(sys.argv[0]) if os.path.basename(sys.argv[0]) == NAME else None
+    for program in (started, beside):
+        if program is not None and os.access(program, os.X_OK):
+            directory.mkdir(exist_ok=True)
+            (directory / NAME).symlink_to(os.path.abspath(program))
+            yield str(directory)
+            break
 
 
 def own_shell() -> str:

@@ -6,12 +6,12 @@ params file of the workspace. What a program seeds by itself is not known here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mltrack.compare.seeds import IN_COMMAND, NAMES, seed_of, seed_params
 from mltrack.confine import inside
 from mltrack.errors import UsageError
 
@@ -19,33 +19,10 @@ if TYPE_CHECKING:
     from mltrack.operations.request import Plan
     from mltrack.records import Run
 
-NAMES = ("seed", "random_state", "random_seed", "rng_seed", "manual_seed")
-"""Params that are a seed by their name, or by the last part of it."""
-
-IN_COMMAND = ("argv", "--set")
-SETTABLE = (".yaml", ".yml", ".json", ".toml", ".py", ".ini", ".cfg")
-
-
-def seeds_of(run: Run) -> dict[str, int]:
-    """The params of a run that are a seed and can be set, by name; their recorded values."""
-    made = {item.path for item in run.artifacts}
-    found = {}
-    for name, value in run.params.items():
-        source = run.param_sources.get(name, "")
-        is_file = Path(source).suffix.lower() in SETTABLE and not os.path.isabs(source) and source not in made
-        if is_seed(name) and type(value) is int and (source in IN_COMMAND or is_file):
-            found[name] = value
-    return found
-
-
-def is_seed(name: str) -> bool:
-    last = name.rpartition(":")[2].rpartition(".")[2]
-    return last.lower().replace("-", "_") in NAMES
-
 
 def check_seed(run: Run) -> None:
     """Raise UsageError if nothing is known that a seed could be set by."""
-    if run.seed is None and not seeds_of(run):
+    if seed_of(run) is None:
         raise UsageError(
             f"{run.id} has no seed that could be varied: it was not started with --seed, and has no param called "
             f"{', '.join(NAMES[:-1])} or {NAMES[-1]}.",
@@ -54,17 +31,12 @@ def check_seed(run: Run) -> None:
         )
 
 
-def seed_of(run: Run, by: int) -> int:
-    """What is told as the seed of the repetition that is `by` away from the recorded one."""
-    return (run.seed if run.seed is not None else next(iter(seeds_of(run).values()))) + by
-
-
 def seeded(plan: Plan, run: Run, by: int) -> Plan:
     """The plan with every seed of the run raised by so much; params files in its place are edited.
 
     Raises UsageError where a value cannot be changed.
     """
-    seeds = {name: value + by for name, value in seeds_of(run).items()}
+    seeds = {name: value + by for name, value in seed_params(run).items()}
     words = {name: value for name, value in seeds.items() if run.param_sources[name] in IN_COMMAND}
     for name, value in seeds.items():
         if name not in words:

@@ -17,10 +17,10 @@ from mltrack.nouns import noun
 from mltrack.operations.env.kinds import kind_of, shown_options
 from mltrack.operations.request import Plan, Recording, RunRequest, Tell
 from mltrack.operations.running.basis import PIPE, basis_of
-from mltrack.operations.running.beside import environment_request, git_dirs
+from mltrack.operations.running.beside import environment_request, git_dirs, without_inside
 from mltrack.operations.running.put_back import Outputs, PutBack
 from mltrack.operations.running.record import capture, find_declared, open_record, own_variables
-from mltrack.operations.running.unchanged import Now, why_not
+from mltrack.operations.running.unchanged import Now, why_moved, why_not
 from mltrack.records import new_id
 from mltrack.redact import Redactor
 from mltrack.snapshot.fingerprint import fingerprint
@@ -67,7 +67,11 @@ def reuse(project: Project, plan: Plan, tell: Tell) -> Run | None:
     if taken is None:
         return None
     run, outputs = taken
-    done = PutBack() if plan.place.is_copy else outputs.put_back(look.now.code)
+    moved = why_moved(look.now)
+    if moved is not None:
+        tell(f"not taken from {run.id}: {moved}")
+        return None
+    done = PutBack() if plan.place.is_copy else outputs.put_back(look.now.keys)
     from mltrack.snapshot.code import drop_refs
 
     drop_refs(look.run.code, git_dirs(look.now.captured))
@@ -113,7 +117,11 @@ def look_ahead(project: Project, plan: Plan) -> Look:
         recording = Recording(project, plan, rundir, redactor, captured, found, opening, {}, variables)
         request = replace(environment_request(recording), may_ask=False)
         known = choose_kind(request, kind_of(project, plan.request)).capture(request)
-        environment = replace(known.environment, options=shown_options(known.environment.options, redactor))
+        environment = replace(
+            known.environment,
+            options=shown_options(known.environment.options, redactor),
+            variables=redactor.variables(without_inside(variables)),
+        )
         inputs = keep_inputs(found, lambda: project.store, project.stat_cache, 0, project.progress)
     finally:
         if plan.resume:
@@ -128,7 +136,8 @@ def choose(project: Project, plan: Plan, look: Look, tell: Tell) -> tuple[Run, O
     from mltrack.ledger.likeness import with_fingerprint
 
     if look.stdin == PIPE:
-        tell("not taken from a past run: it reads a pipe, and what comes from there is not known (try </dev/null)")
+        text = "it reads a pipe, or its standard input is closed, and what comes from there is not known"
+        tell(f"not taken from a past run: {text} (try </dev/null)")
         return None
     if look.fingerprint is None:
         tell(f"not taken from a past run: {why_no_fingerprint(look.run)}")

@@ -14,7 +14,8 @@ from mltrack.collect.metrics import points_in_files
 from mltrack.nouns import noun
 from mltrack.observe.names import is_cache
 from mltrack.operations.request import Place, Recording
-from mltrack.operations.running.outputs import below_root, stands_for, stat_declared
+from mltrack.operations.running.edited import edited_code
+from mltrack.operations.running.outputs import below_root, own_files, stands_for, stat_declared
 from mltrack.operations.series import points_of_output
 from mltrack.records import Artifact, Log, Warning
 
@@ -103,26 +104,31 @@ def collect_files(recording: Recording, started_at: float, collected: Collected,
     """Artifacts and metrics files that the run wrote: what it was seen to write, and what else changed meanwhile."""
     from mltrack.git.changes import list_files, list_ignored_changed
     from mltrack.git.exclusions import may_hold_secrets
-    from mltrack.operations.observing.artifacts import within_limit, written_by
+    from mltrack.operations.observing.artifacts import identity, within_limit, written_by
 
     project, plan, before = recording.project, recording.plan, recording.before
     root, declared = plan.place.root, plan.declared
-    after = below_root(list_files(plan.place.repository), recording.captured.code.prefix)
+    prefix = recording.captured.code.prefix
+    after_all = list_files(plan.place.repository)
+    after = below_root(after_all, prefix)
     after.update(stat_declared(plan.place, (*declared.outputs, *declared.metrics)))
     ignored = list_ignored_changed(plan.place.repository, int(started_at * 1e9))
-    changed = {*written_files(before, after), *below_root(dict.fromkeys(ignored), recording.captured.code.prefix)}
+    changed = {*written_files(before, after), *below_root(dict.fromkeys(ignored), prefix)}
     written = sorted(path for path in changed if not is_cache(path))
     made = Files(frozenset(written), before, after, plan.in_parts)
     outputs, unmet = declared_outputs(plan.place, declared.outputs, made)
     plain = [path for path in written if not may_hold_secrets(path)]
-    found, mixed = written_by(observed, written, before) if observed else (gather(root, plain, before), [])
+    apart = own_files()
+    plain = [path for path in plain if not apart or identity(f"{root}/{os.fsdecode(path)}") not in apart]
+    found, mixed = written_by(observed, written, before, apart) if observed else (gather(root, plain, before), [])
     everything = without_overlap([*outputs, *found, *logged(recording.rundir.artifacts)])
     everything, over = within_limit(everything, project.config.artifact_limit)
     collected.artifacts, problems = keep_artifacts(everything, project.store, project.stat_cache, project.progress)
     files, unwritten = metrics_files(plan.place, declared.metrics, set(written))
     points, broken = points_in_files(files)
     collected.points = chain(collected.points, points)
-    collected.warnings += [*unmet, *mixed, *over, *problems, *unwritten, *broken]
+    edited = edited_code(recording, observed, after_all)
+    collected.warnings += [*unmet, *mixed, *over, *problems, *unwritten, *broken, *edited]
 
 
 @noun

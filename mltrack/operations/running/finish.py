@@ -13,8 +13,9 @@ from mltrack.operations.request import Recording
 from mltrack.operations.running.basis import basis_of
 from mltrack.operations.running.beside import Beside, git_dirs
 from mltrack.operations.running.collect import Collected, collect
+from mltrack.operations.running.edited import KIND
 from mltrack.operations.running.foresight import with_preflight
-from mltrack.operations.running.outputs import remember
+from mltrack.operations.running.outputs import artifact_paths, own_output, remember
 from mltrack.operations.running.params import without_unread
 from mltrack.operations.running.ranks import with_ranks
 from mltrack.operations.running.seal import seal
@@ -45,7 +46,7 @@ def finish(recording: Recording, beside: Beside, outcome: Outcome) -> Run:
     run = replace(
         run,
         **outcome_fields(outcome, recording.rundir.read("usage") or {}),
-        fingerprint=fingerprint(basis_of(recording, run), project.key),
+        fingerprint=None if is_edited(run) else fingerprint(basis_of(recording, run), project.key),
     )
     run = replace(run, resources=keep_samples(run.resources, recording.rundir, project.store, run.hardware.gpus))
     run = with_preflight(project, run, recording)
@@ -56,8 +57,10 @@ def finish(recording: Recording, beside: Beside, outcome: Outcome) -> Run:
     created = [
         item.path for item in run.artifacts if os.fsencode(item.path) not in recording.before and item.path not in read
     ]
-    if created and not recording.plan.place.is_copy:
-        remember(project, created)
+    if not recording.plan.place.is_copy:
+        created += own_output(project.root) - artifact_paths(project)
+        if created:
+            remember(project, created)
     return sealed
 
 
@@ -95,6 +98,11 @@ def assemble(recording: Recording, beside: Beside, collected: Collected) -> Run:
             *collected.warnings,
         ),
     )
+
+
+def is_edited(run: Run) -> bool:
+    """Was its code edited by somebody else while it was at work? Then nobody knows which it used."""
+    return any(warning.kind == KIND for warning in run.warnings)
 
 
 def changed_inputs(beside: Beside) -> list[Warning]:

@@ -32,8 +32,14 @@ def nearest(project: Project, run: Run) -> Run | None:
 def differences(project: Project, then: Run, now: Run) -> str:
     """What in the two runs makes their fingerprints differ."""
     found = list(dict.fromkeys(each(project, then, now)))
+    if not found and then.fingerprint is None:
+        return "what it used is not known whole"
     more = f", and {len(found) - MOST} more" if len(found) > MOST else ""
-    return f"{', '.join(found[:MOST])}{more}" if found else "a variable or something else of its surroundings differs"
+    return (
+        f"{', '.join(found[:MOST])}{more}"
+        if found
+        else "a variable that is not recorded differs, or its standard input"
+    )
 
 
 def each(project: Project, then: Run, now: Run) -> Iterator[str]:
@@ -61,6 +67,20 @@ def each(project: Project, then: Run, now: Run) -> Iterator[str]:
         yield f"seed {short(then.seed)} -> {short(now.seed)}"
     if then.environment.digest != now.environment.digest:
         yield from of_environment(then, now)
+    yield from of_surroundings(then, now)
+
+
+def of_surroundings(then: Run, now: Run) -> Iterator[str]:
+    """Variables, as far as they are recorded, and where home directory and project lie."""
+    from mltrack.snapshot.fingerprint import is_volatile
+
+    before, after = then.environment.variables, now.environment.variables
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name) and not is_volatile(name):
+            yield f"the variable {name} {short(before.get(name))} -> {short(after.get(name))}"
+    for name in ("home", "root", "stdin_at"):
+        if then.origin.get(name) != now.origin.get(name):
+            yield f"{name} {short(then.origin.get(name))} -> {short(now.origin.get(name))}"
 
 
 def of_environment(then: Run, now: Run) -> Iterator[str]:

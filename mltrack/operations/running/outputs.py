@@ -27,6 +27,7 @@ def output_rule(project: Project, declared: Declared, prefix: str) -> Callable[[
     Declared inputs are kept as such: as code too, a data set that git does not know would be packed twice.
     """
     earlier = artifact_paths(project)
+    own = own_output(project.root)
     patterns = [*declared.outputs, *declared.metrics]
     start = os.fsencode(prefix)
 
@@ -36,12 +37,43 @@ def output_rule(project: Project, declared: Declared, prefix: str) -> Callable[[
         if not path.startswith(start):
             return False
         name = os.fsdecode(path[len(start) :])
-        if matches(name, patterns):
+        if name in own or matches(name, patterns):
             return True
         is_data = is_in(name, earlier) or matches(name, declared.inputs)
         return is_data and Path(name).suffix.lower() not in CODE_SUFFIXES
 
     return is_output
+
+
+def own_files() -> dict[tuple[int, int], int]:
+    """The regular files that we have on standard input, output and error: (device, inode) -> its number. What the shell
+    writes there (`> train.log`) is of our caller's making, and no run's."""
+    import stat
+
+    found = {}
+    for number in (0, 1, 2):
+        try:
+            fields = os.fstat(number)
+        except OSError:
+            continue
+        if stat.S_ISREG(fields.st_mode):
+            found[fields.st_dev, fields.st_ino] = number
+    return found
+
+
+def own_output(root: Path) -> set[str]:
+    """The names below the root of the files that our own output goes to."""
+    found = set()
+    top = os.path.realpath(root)
+    for (device, inode), number in own_files().items():
+        try:
+            place = os.readlink(f"/proc/self/fd/{number}")
+            fields = os.lstat(place)
+        except OSError:
+            continue
+        if number and (fields.st_dev, fields.st_ino) == (device, inode) and place.startswith(f"{top}/"):
+            found.add(place[len(top) + 1 :])
+    return found
 
 
 def is_in(name: str, paths: set[str]) -> bool:

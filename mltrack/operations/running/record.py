@@ -20,6 +20,7 @@ from mltrack.noun_json import to_dict
 from mltrack.operations.env.kinds import enter
 from mltrack.operations.observing.sources import variables as watching
 from mltrack.operations.request import Place, Plan, Recording, Tell
+from mltrack.operations.running.basis import STDIN_AT, stdin_at
 from mltrack.operations.running.beside import Beside
 from mltrack.operations.running.finish import finish
 from mltrack.operations.running.foresight import foreseen, tell_foreseen
@@ -68,6 +69,8 @@ def record(project: Project, plan: Plan, tell: Tell) -> Run:
         if isinstance(error, StartError) or rundir.read("process") is None:
             rundir.remove()
         raise
+    if outcome.is_interrupted and plan.request.when_interrupted is not None:
+        plan.request.when_interrupted()
     try:
         return finish(recording, beside, outcome)
     except (MltrackError, OSError) as error:
@@ -169,7 +172,7 @@ def stdin_file(place: Place, stdin: Path | None) -> list[FoundInput]:
 
     if stdin is None:
         try:
-            if not stat.S_ISREG(os.fstat(0).st_mode):
+            if sys.__stdin__ is None or not stat.S_ISREG(os.fstat(0).st_mode):
                 return []
             stdin = Path(os.readlink("/proc/self/fd/0"))
         except OSError:
@@ -229,7 +232,7 @@ def open_record(
             "stdout": plan.declared.stdout,
             "directories": output_directories(plan),
         },
-        origin={"mltrack": VERSION, **places_of(plan), **habits()},
+        origin={"mltrack": VERSION, **places_of(plan), **habits(), **stdin_at(plan)},
     )
 
 
@@ -369,6 +372,8 @@ def redirect(plan: Plan) -> dict[int, int]:
     if plan.stdin is not None:
         saved[0] = os.dup(0)
         source = os.open(plan.stdin, os.O_RDONLY)
+        if plan.repeats is not None:
+            os.lseek(source, int(plan.repeats.origin.get(STDIN_AT) or 0), os.SEEK_SET)
         os.dup2(source, 0)
         os.close(source)
     if plan.request.output_to_stderr:

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 
 from mltrack.digest import digest_bytes
 from mltrack.environments.installed import InstalledFiles
+from mltrack.observe import Seen
 from mltrack.observe.names import BYTECODE, CODE_SUFFIXES, is_cache
-from mltrack.operations.observing.listings import STATE, decode, described
+from mltrack.operations.observing.listings import NO_DATA, STATE, decode, described
 from mltrack.operations.observing.ways import CLOCK_STEP_NS, Clocks, Way, Ways
 from mltrack.operations.running.outputs import artifact_paths, is_in, matches
 from mltrack.store.filesystems import IN_MEMORY, mount_of_device
 from mltrack.store.statcache import stat_key
 
 if TYPE_CHECKING:
+    from mltrack.observe.rules import Placer
     from mltrack.operations.observing.listings import Entry, Listing
     from mltrack.operations.observing.observed import Line
     from mltrack.operations.running.unchanged import Now
@@ -37,6 +39,8 @@ OF_SYSTEM = ("/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/alternatives")
 EDITORS = frozenset((".idea", ".vscode", ".vs", ".settings", ".spyproject", ".Rproj.user", "Thumbs.db"))
 OF_EDITORS = (".swp", ".swo", ".swx", "~", ".un~")
 """Ignored files of programs that people look at code with."""
+OF_ENVIRONMENT = ("pyvenv.cfg", "conda-meta")
+"""Lies at the top of an environment, whatever that is called."""
 
 
 class Touched:
@@ -234,37 +238,92 @@ class Touched:
             yield f"{path} changed"
 
     def may_be_there(self, path: str, name: str, fields: os.stat_result) -> bool:
-        """Was a name without a record there before, in what is recorded elsewhere, or made by the run itself?"""
-        from mltrack.observe.trace import born_ns
+        """Was a name without a record there before, in what is recorded elsewhere, or made by the run itself?
 
-        if name in STATE or is_cache(os.fsencode(name)) or self.is_older(fields) or self.is_code(path):
+        Its age says nothing: it may have been moved here. Only of what no listing has, as a directory of an
+        environment, it must do.
+        """
+        if name in STATE or is_cache(os.fsencode(name)) or self.is_code(path) or self.holds_own(path):
             return True
-        if path in self.written or any(one.startswith(f"{path}/") for one in self.written):
-            return True
-        if not stat.S_ISDIR(fields.st_mode):
-            return False
+        if self.is_unlisted(path):
+            return self.is_older(fields)
         start = os.fsencode(f"{path}/")
-        born = born_ns(os.fsencode(os.path.join(self.now.root, path))) or 0
-        return any(one.startswith(start) for one in self.now.code) or 0 < born < self.since_ns
+        return stat.S_ISDIR(fields.st_mode) and any(one.startswith(start) for one in self.now.code)
+
+    def holds_own(self, path: str) -> bool:
+        """Did the run write it, or something below it?"""
+        return path in self.written or any(one.startswith(f"{path}/") for one in self.written)
+
+    def holds_known(self, path: str) -> bool:
+        """Is it, or is something below it, code or what some run wrote?"""
+        start = f"{path}/"
+        is_code = any(one.startswith(os.fsencode(start)) for one in self.now.code)
+        return is_code or self.holds_own(path) or any(one == path or one.startswith(start) for one in self.made)
+
+    def is_unlisted(self, path: str) -> bool:
+        """Is it what no listing of the project's own directories has: an environment, git's own, what is excluded?"""
+        if os.path.isabs(path) or path.startswith(".."):
+            return False
+        place = os.path.join(self.now.root, path)
+        if is_of_tools(path) or any(os.path.lexists(f"{place}/{name}") for name in OF_ENVIRONMENT):
+            return True
+        return (
+            self.placer.rule_by_name(Seen(place)) in NO_DATA or self.placer.rule_by_name(Seen(f"{place}/-")) in NO_DATA
+        )
+
+    @cached_property
+    def placer(self) -> Placer:
+        """The rules, as far as they go by names alone."""
+        from mltrack.observe.rules import ABSENT, Placer, Surroundings
+
+        config = self.now.project.config
+        return Placer(
+            Surroundings(
+                root=self.now.root,
+                look=lambda path: ABSENT,
+                home=os.path.expanduser("~"),
+                own=(str(self.now.project.state),),
+                include=config.observe_include,
+                exclude=config.observe_exclude,
+            )
+        )
+
+    @cached_property
+    def made(self) -> set[str]:
+        """What this or another run of the project wrote."""
+        return artifact_paths(self.now.project) | {item.path for item in self.run.artifacts}
 
     # -- what may have been looked for
 
     def ignored(self) -> Iterator[str]:
         """Files of the project that the fingerprint does not have, that came after the run and that no run made."""
-        from mltrack.git.changes import list_ignored_changed
+        from mltrack.git.changes import list_ignored_come
+        from mltrack.operations.running.outputs import own_output
 
         plan = self.now.recording.plan
         prefix = os.fsencode(self.now.captured.code.prefix)
-        known = {line.path for line in self.lines if line.made in ("input", "both")} | self.written
-        made = artifact_paths(self.now.project) | {item.path for item in self.run.artifacts}
-        for raw in list_ignored_changed(plan.place.repository, self.since_ns, moved_too=True):
+        known = {line.path for line in self.lines if line.made in ("input", "both")} | own_output(plan.place.root)
+        for raw in list_ignored_come(plan.place.repository, self.nested, self.since_ns):
             path = os.fsdecode(raw.removeprefix(prefix))
-            parts = path.split("/")
-            is_tools = is_cache(raw) or parts[-1].endswith(OF_EDITORS) or not EDITORS.isdisjoint(parts)
-            if is_tools or path in known or is_in(path, made) or matches(path, plan.declared.inputs):
+            is_passed = path.endswith("/") and self.holds_known(path[:-1])
+            path = path.rstrip("/")
+            if is_passed or self.is_tools_own(path) or path in known or path in self.written:
+                continue
+            if is_in(path, self.made) or matches(path, plan.declared.inputs):
                 continue
             if not matches(path, (*plan.declared.outputs, *plan.declared.metrics, *self.excluded)):
                 yield f"{path}, which git ignores, is new or was changed, and may have been looked for"
+
+    @property
+    def nested(self) -> list[bytes]:
+        """The repositories within that of the project, as paths below its top."""
+        return [os.fsencode(path) for path, _ in self.now.captured.objects if path]
+
+    def is_tools_own(self, path: str) -> bool:
+        """Is it what tools leave behind? Bytecode beside its source is; Python imports that which has none."""
+        if path.endswith(BYTECODE) and "__pycache__" not in path.split("/"):
+            return os.path.exists(os.path.join(self.now.root, f"{path.rpartition('.')[0]}.py"))
+        return is_cache(os.fsencode(path)) or is_of_tools(path)
 
     @property
     def excluded(self) -> tuple[str, ...]:
@@ -280,6 +339,11 @@ class Touched:
                 continue
             if not self.is_older(found):
                 yield f"the system's libraries were changed since ({place})"
+
+
+def is_of_tools(path: str) -> bool:
+    """Is it what programs leave behind that people look at code with?"""
+    return path.endswith(OF_EDITORS) or not EDITORS.isdisjoint(path.split("/"))
 
 
 def is_bytecode(path: str) -> bool:

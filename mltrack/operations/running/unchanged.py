@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 from mltrack.errors import MltrackError
 from mltrack.observe.rules import ARTIFACT, BOTH, INPUT
 from mltrack.operations.observing.observed import decode
+from mltrack.operations.running.names import Names
 from mltrack.operations.running.touched import Touched, is_bytecode
 from mltrack.redact import PLACEHOLDER
-from mltrack.store.statcache import stat_key
+from mltrack.store.statcache import StatKey, stat_key
 
 if TYPE_CHECKING:
     from mltrack.git.capture import Captured
@@ -33,15 +34,15 @@ if TYPE_CHECKING:
 
 DOUBTS = frozenset(
     ("unwatched", "writes-mixed", "still-running", "inputs-left-out", "listing-not-kept", "stand-in-read")
-    + ("input-changed", "artifact-not-kept", "artifacts-over-limit")
+    + ("input-changed", "artifact-not-kept", "artifacts-over-limit", "code-changed")
 )
 """Warnings of a run of which not all is known; so do those whose kind ends in `-incomplete`."""
 
 NOT_KEPT = frozenset(("secret", "settings", "environment", "system", "git"))
 """Rules of what a run may have written, and what cannot be put back."""
 
-OF_RECORD = frozenset(("mltrack", "root", "replica"))
-"""What a record says of its origin, and what no command can see; another home, time zone or umask it can."""
+OF_RECORD = frozenset(("mltrack", "replica"))
+"""What a record says of its origin, and what no command can see; another root, home, time zone or umask it can."""
 
 SETTINGS = ("inputs", "outputs", "params", "metrics", "stdout")
 
@@ -56,6 +57,8 @@ class Now:
         self.lock = lock
         self._hardware: Hardware | None = None
         self._same_builds: dict[str, bool] = {}
+        self.looked: dict[str, StatKey] = {}
+        """Files outside of the code that were found to be as they were, with their fields as they were then."""
 
     @property
     def project(self) -> Project:
@@ -70,14 +73,25 @@ class Now:
         return str(self.recording.plan.place.root)
 
     @cached_property
+    def captured_code(self) -> dict[bytes, StatKey]:
+        """Paths below the top of the repository that the fingerprint holds, with their fields as they were captured."""
+        from mltrack.operations.running.outputs import output_rule
+
+        is_output = output_rule(self.project, self.recording.plan.declared, self.captured.code.prefix)
+        return {path: StatKey(*key) for path, key in self.captured.files.items() if not is_output(path)}
+
+    @cached_property
     def code(self) -> frozenset[bytes]:
         """Paths below the project's root that the fingerprint holds with their content. Git lists others too: what
         runs made. Of those that it does track, some may be missing here."""
-        from mltrack.operations.running.outputs import below_root, output_rule
+        return frozenset(self.keys)
 
-        prefix = self.captured.code.prefix
-        is_output = output_rule(self.project, self.recording.plan.declared, prefix)
-        return frozenset(below_root({path: None for path in self.captured.files if not is_output(path)}, prefix))
+    @cached_property
+    def keys(self) -> dict[bytes, StatKey]:
+        """The files of `code` as they were captured."""
+        from mltrack.operations.running.outputs import below_root
+
+        return below_root(self.captured_code, self.captured.code.prefix)
 
     @property
     def hardware(self) -> Hardware:
@@ -124,6 +138,31 @@ def why_not(now: Now, run: Run) -> str | None:
         return f"it could not be compared: {error}"
 
 
+def why_moved(now: Now) -> str | None:
+    """What was changed since it was looked at, a moment ago: asked right before the past run is taken."""
+    root = os.fsencode(now.recording.plan.place.repository.root)
+    for path, key in now.captured_code.items():
+        if key_of(os.path.join(root, path)) != key:
+            return f"{os.fsdecode(path)} was changed while it was compared"
+    for place, fields in now.looked.items():
+        if key_of(place) != fields:
+            return f"{place} was changed while it was compared"
+    from mltrack.store.keep import stat_path
+
+    for item in now.recording.inputs:
+        if item.role != "resume" and (not item.place.exists() or stat_path(item.place) != item.stat):
+            return f"{item.path} was changed while it was compared"
+    return None
+
+
+def key_of(place: str | bytes) -> StatKey | None:
+    """The fields of what lies there, a link's own; None for nothing."""
+    try:
+        return stat_key(os.lstat(place))
+    except OSError:
+        return None
+
+
 # -- what the record itself says
 
 
@@ -165,9 +204,9 @@ def by_settings(now: Now, run: Run) -> Iterator[str]:
         if run.environment.libraries.get(name, text) != text:
             yield f"{name} {run.environment.libraries[name]} -> {text}"
     origin = now.recording.opening.origin
-    for name in sorted(origin.keys() - OF_RECORD):
-        if run.origin.get(name) != origin[name]:
-            yield f"{name} {run.origin.get(name)} -> {origin[name]}"
+    for name in sorted((origin.keys() | run.origin.keys()) - OF_RECORD):
+        if run.origin.get(name) != origin.get(name):
+            yield f"{name} {run.origin.get(name)} -> {origin.get(name)}"
     if now.recording.variables.get("PYTHONPYCACHEPREFIX"):
         yield "PYTHONPYCACHEPREFIX is set, and bytecode does not show where its source is"
     then, here = lasting(run.hardware), lasting(now.hardware)
@@ -222,6 +261,7 @@ def by_world(now: Now, run: Run, touched: Touched) -> Iterator[str]:
             yield from whole_directory(now, item.path, item.digest)
     yield from touched.listings()
     yield from touched.ignored()
+    yield from Names(touched).all()
     yield from touched.system()
 
 
@@ -260,6 +300,8 @@ def by_content(now: Now, line: Line, touched: Touched, modes: Mapping[str, bool]
         yield f"{line.path} changed"
     elif modes.get(line.path, False) != bool(found.st_mode & 0o100):
         yield f"{line.path} may {'' if found.st_mode & 0o100 else 'not '}be executed now"
+    else:
+        now.looked[way.real] = stat_key(found)
 
 
 def executables(now: Now, run: Run) -> dict[str, bool]:

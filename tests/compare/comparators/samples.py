@@ -17,8 +17,11 @@ from mltrack.formats.events import masked
 
 Sample = tuple[str, bytes, bytes, str]
 
-AROUND = Around(Side(("/srv/project", "/home/ann"), ("alpha",)), Side(("/mnt/ws/project", "/root"), ("beta",)))
-"""Where the two sides of all pairs were written; nobody knows when."""
+AROUND = Around(
+    Side(("/srv/project", "/home/ann"), ("alpha",), 1767261600.0, 1767522660.0, "UTC", ("project", "home")),
+    Side(("/mnt/ws/project", "/root"), ("beta",), 1795248000.0, 1795248600.0, "UTC", ("project", "home")),
+)
+"""Where and when the two sides of all pairs were written: early in January and on a day in November."""
 
 SWAPPED = Around(AROUND.now, AROUND.then)
 
@@ -119,7 +122,7 @@ def picture(text: str, value: int = 7) -> bytes:
 def notebooks() -> list[tuple[str, Any, Any, str]]:
     return [
         ("run.ipynb", notebook("loss 0.5\n"), notebook("loss 0.5\n", 9, 2), "equivalent"),
-        ("run.ipynb", notebook("at 2026-01-02 10:30:00\n"), notebook("at 2026-01-03 10:30:00\n"), "equivalent"),
+        ("run.ipynb", notebook("at 2026-01-02 10:30:00\n"), notebook("at 2026-11-21 08:01:09\n"), "equivalent"),
         ("run.ipynb", notebook("x", image=picture("a")), notebook("x", 2, image=picture("b")), "equivalent"),
         ("run.ipynb", notebook("x", image=picture("a")), notebook("x", 2, image=picture("a", 8)), "different"),
         ("run.ipynb", notebook("loss 0.5\n"), notebook("loss 0.6\n"), "different"),
@@ -138,7 +141,9 @@ def plot(height: float, salt: str) -> bytes:
     with matplotlib.rc_context({"svg.hashsalt": salt}):
         made = io.BytesIO()
         pyplot.plot([1, 2, height], marker="o")
-        pyplot.savefig(made, format="svg", metadata={"Date": f"2026-01-02T10:30:0{len(salt)}"})
+        pyplot.savefig(
+            made, format="svg", metadata={"Date": "2026-01-02T10:30:01" if salt == "a" else "2026-11-21T08:01:02"}
+        )
         pyplot.close()
     return made.getvalue()
 

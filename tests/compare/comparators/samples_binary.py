@@ -256,7 +256,10 @@ def archives() -> list[Sample]:
     torch = {"0": FLOATS, "1": np.arange(5)}
     other = {"0": MOVED, "1": np.arange(5)}
     keras = {"config.json": b'{"layers": 3}', "model.weights.h5": b"\x89HDF\r\n\x1a\n" + bytes(64)}
-    date = [json.dumps({"keras_version": "3.5.0", "date_saved": f"2026-01-0{day}@12:00:00"}).encode() for day in (1, 2)]
+    date = [
+        json.dumps({"keras_version": "3.5.0", "date_saved": at}).encode()
+        for at in ("2026-01-02@12:00:00", "2026-11-21@08:01:09")
+    ]
     links = {"run": "a.txt", "a.txt": b"alpha\n"}
     return [
         ("results.zip", zipped(files), zipped(files, LATE), "equivalent"),

@@ -279,3 +279,27 @@ def test_a_column_of_an_extension_type_is_compared_as_it_is_kept() -> None:
 
     assert found("t.parquet", made(1, 2), made(1, 3)).grade == "different"
     assert parquet.fits("t.parquet", made(1)[:10])
+
+
+def test_moments_finer_than_python_has_them_are_compared_as_integers_and_never_within_a_tolerance() -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    def made(last: int | None, kind: str = "timestamp", **options: object) -> bytes:
+        typed = {
+            "timestamp": lambda: pyarrow.array([1, 1_700_000_000_000_000_001, last], pyarrow.timestamp("ns", "UTC")),
+            "duration": lambda: pyarrow.array([1, 2, last], pyarrow.duration("ns")),
+            "time": lambda: pyarrow.array([1, 2, last], pyarrow.time64("ns")),
+            "date": lambda: pyarrow.array([1, 2, last], pyarrow.date32()),
+            "of lists": lambda: pyarrow.array([[1], [last]], pyarrow.list_(pyarrow.timestamp("ns"))),
+            "dictionary": lambda: pyarrow.array([1, last], pyarrow.timestamp("ns")).dictionary_encode(),
+        }[kind]()
+        pyarrow.parquet.write_table(pyarrow.table({"x": typed}), file := io.BytesIO(), **options)
+        return file.getvalue()
+
+    for kind in ("timestamp", "duration", "time", "date", "of lists", "dictionary"):
+        assert found("t.parquet", made(7, kind), made(7, kind, compression="gzip")).grade == "equivalent"
+        for other in (9, None):
+            finding = found("t.parquet", made(7, kind), made(other, kind))
+            assert (finding.grade, finding.reason.startswith("1 of ")) == ("different", True), finding
+            assert finding.measure is not None and finding.measure.largest == "NaN"

@@ -281,3 +281,21 @@ def test_nothing_is_unpacked_by_a_png_that_lies_about_its_text() -> None:
 def test_an_empty_zip_is_a_zip() -> None:
     assert zip_files.fits("a.zip", zipped({})[:10])
     assert found("a.zip", zipped({}), zipped({}, comment=b"x")).grade == "equivalent"
+
+
+def test_lines_within_an_archive_are_not_read_byte_by_byte() -> None:
+    reads: list[int] = []
+
+    class Source(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            reads.append(size or 0)
+            return super().read(size)
+
+    text = b"".join(b"line %d\n" % number for number in range(20_000)) + b"\n\nlast"
+    with Inner(lambda: Source(text), Budget(len(text)), len(text)).open() as file:
+        assert list(iter(file.readline, b"")) == text.splitlines(keepends=True)
+        assert len(reads) < 20 and file.tell() == len(text)
+        assert file.seek(1) == 1
+        assert (file.readline(3), file.tell()) == (text[1:4], 4)
+        assert (file.read(3), file.readline(), file.tell()) == (text[4:7], text[7:14], 14)
+        assert file.seek(-4, 2) == len(text) - 4 and file.readline() == b"last"

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.compare.comparators import Around, Finding, Unreadable, images
+from mltrack.compare.contents import pdf_objects
 from mltrack.compare.contents.contents import Held
 from mltrack.compare.contents.finding import compare_contents
-from mltrack.compare.contents.pdf_objects import parse
+from mltrack.compare.contents.pdf_objects import NUMBER, parse
 from tests.compare.comparators import samples_binary as samples
 from tests.compare.comparators.samples_binary import image, page, pdf
 
@@ -103,6 +104,55 @@ def test_tiffs_of_16_bits_are_never_equivalent_by_their_upper_half() -> None:
         return head + struct.pack("<3H", 16, 16, 16) + struct.pack("<3H", 0x1234, 0x5678, 0x9A00 + last)
 
     assert found("a.tiff", made(1), made(2)).grade == "different"
+
+
+def test_what_a_tiff_says_of_where_its_pixels_lie_is_data() -> None:
+    def made(tags: dict[int, object], **options: object) -> bytes:
+        from PIL import TiffImagePlugin
+
+        said = TiffImagePlugin.ImageFileDirectory_v2()
+        for number, value in tags.items():
+            said.tagtype[number] = 2 if isinstance(value, str) else 12
+            said[number] = value
+        return image("TIFF", samples.PIXELS, tiffinfo=said, **options)
+
+    place = {33550: (10.0, 10.0, 0.0), 33922: (0.0, 0.0, 0.0, 1.0, 2.0, 0.0), 270: "level 3"}
+    moved = {**place, 33922: (0.0, 0.0, 0.0, 1.0, 2.5, 0.0)}
+    once = made({**place, 306: "2026:01:02 03:04:05", 305: "a"})
+    again = made({**place, 306: "2027:01:02 03:04:05", 305: "b"}, compression="tiff_lzw")
+    assert found("map.tif", once, again).grade == "equivalent"
+    for other in (moved, {**place, 270: "level 4"}, {33550: (10.0, 10.0, 0.0)}, {**place, 42113: "-9999"}):
+        finding = found("map.tif", once, made(other, compression="tiff_lzw"))
+        assert finding.grade == "different" and finding.reason.startswith("its tag "), finding
+
+
+def test_the_lengths_of_many_streams_of_a_pdf_are_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[int] = []
+
+    class Counted:
+        def finditer(self, data: bytes) -> object:
+            searches.append(len(data))
+            return NUMBER.finditer(data)
+
+    monkeypatch.setattr(pdf_objects, "NUMBER", Counted())
+    streams = [b"<< /Length %d 0 R >>\nstream\nabc\nendstream" % (number + 51) for number in range(1, 51)]
+    parsed = parse(pdf([b"<< >>", *streams, *[b"3"] * 50]))
+    assert [parsed.objects[number].stream for number in (2, 51)] == [b"abc", b"abc"]
+    assert len(searches) == 1
+
+
+def test_images_within_the_frames_of_a_tiff_are_refused() -> None:
+    from mltrack.compare.contents.tiff_tags import SUB_FILES, frame_tags
+
+    for tag, word in (((SUB_FILES, 4, 1, 8), "within"), ((270, 99, 1, 8), "unknown")):
+        data = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, *tag, 0)
+        with pytest.raises(Unreadable, match=word):
+            frame_tags(io.BytesIO(data), 1)
+    big, little = (
+        struct.pack(order + "2sHIHHHIHHI", name, 42, 8, 1, 256, 3, 1, 7, 0, 0)
+        for order, name in ((">", b"MM"), ("<", b"II"))
+    )
+    assert frame_tags(io.BytesIO(big), 1) == frame_tags(io.BytesIO(little), 1)
 
 
 def test_a_film_as_png_or_webp_is_compared_by_its_frames() -> None:
