@@ -61,7 +61,7 @@ def deterministic(make: Callable[..., Experiment]) -> Row:
     one.record(*SUMMING)
     verdict = one.reproduce()
     yield verdict["grade"], "identical"
-    assert told(verdict) == {"model.bin": "identical", "loss": "identical"}
+    assert told(verdict) == {"model.bin": "identical", "metrics.json": "identical", "loss": "identical"}
     one.change({"train.py": SUM.replace("0.5", "0.5000001")})
     yield one.rerun()["grade"], "different"
 
@@ -160,7 +160,8 @@ def extra(make: Callable[..., Experiment]) -> Row:
     one.change({"train.py": f"{SUM}open('more.bin', 'w').write('x')\n"})
     verdict = one.rerun()
     yield verdict["grade"], "different"
-    assert told(verdict) == {"more.bin": "different", "model.bin": "identical", "loss": "identical"}
+    same = {"model.bin": "identical", "metrics.json": "identical", "loss": "identical"}
+    assert told(verdict) == {"more.bin": "different", **same}
 
 
 def missing(make: Callable[..., Experiment]) -> Row:
@@ -170,7 +171,8 @@ def missing(make: Callable[..., Experiment]) -> Row:
     one.change({"train.py": SUM})
     verdict = one.rerun()
     yield verdict["grade"], "different"
-    assert told(verdict) == {"more.bin": "different", "model.bin": "identical", "loss": "identical"}
+    same = {"model.bin": "identical", "metrics.json": "identical", "loss": "identical"}
+    assert told(verdict) == {"more.bin": "different", **same}
 
 
 def failing(make: Callable[..., Experiment]) -> Row:
