@@ -26,6 +26,9 @@ for step in range(3):
 print("api token is", os.environ.get("SERVICE_TOKEN"), file=sys.stderr)
 sys.stdout.flush()
 if str(rank) == os.environ.get("FAILS"):
+    others = [n for n in range(int(os.environ["WORLD_SIZE"])) if n != rank and os.environ.get("WAITS")]
+    while not all(os.path.exists("ready%d" % n) for n in others):  # or they are killed before they have begun
+        time.sleep(0.01)
     raise ValueError("rank %d has had enough" % rank)
 if os.environ.get("WAITS"):
     open("ready%d" % rank, "w").close()
