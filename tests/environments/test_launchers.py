@@ -84,7 +84,7 @@ seldom = pytest.mark.skipif(not SOAK, reason="only in a soak")
 @pytest.mark.parametrize(
     ("name", "text", "packages"),
     [
-        pytest.param("hatch", "hatch run python train.py", {"six"}, marks=seldom),
+        ("hatch", "hatch run python train.py", {"six"}),
         pytest.param("hatch", "hatch run other:python train.py", set(), marks=seldom),
         pytest.param("pipenv", "pipenv run python train.py", set(), marks=seldom),
         pytest.param("poetry", "poetry run python train.py", set(), marks=seldom),
