@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltrack.cli.options import Json, Ref
+from mltrack.cli.options import Branch, Json, Limit, Ref, Since, Sort
 from mltrack.cli.start import say, working_directory
 from mltrack.project import Project
 
@@ -22,24 +22,13 @@ ON_A_TERMINAL = 20
 """Runs that a list shows on a terminal, unless --limit says otherwise."""
 
 
-Since = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="Only runs created since: 2d, today, 2026-11-01 ...")
-]
-Branch = Annotated[str | None, typer.Option("--branch", metavar="NAME", help="Only runs of this branch.")]
-
-
 def ls(
     words: Annotated[
         list[str] | None,
         typer.Argument(metavar="[QUERY]...", help='Which runs, such as: "metrics.acc > 0.9 and tag:best".'),
     ] = None,
-    sort: Annotated[
-        str,
-        typer.Option(
-            "--sort", metavar="[-]FIELD", help="duration, metrics.NAME, params.NAME ...; with - largest first."
-        ),
-    ] = "-created_at",
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="How many at most.")] = None,
+    sort: Sort = "-created_at",
+    limit: Limit = None,
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="NAME,...", help="id,status,params.lr,metrics ...")
     ] = None,

@@ -46,3 +46,20 @@ Env = Annotated[
     typer.Option("--env", metavar="KIND", help="Kind of environment: auto, python, conda, docker, system ..."),
 ]
 Image = Annotated[str | None, typer.Option("--image", metavar="REF", help="Run in a container of this image.")]
+
+Runs = Annotated[
+    Many,
+    typer.Argument(
+        metavar="[RUN|QUERY]...", help='Runs by id, name, tag or @, or those of a query: "metrics.acc > 0.9".'
+    ),
+]
+Where = Annotated[str | None, typer.Option("--where", metavar="QUERY", help="The runs of a query, all of them.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only runs created since: 2d, today, 2026-11-01 ...")
+]
+Branch = Annotated[str | None, typer.Option("--branch", metavar="NAME", help="Only runs of this branch.")]
+Sort = Annotated[
+    str,
+    typer.Option("--sort", metavar="[-]FIELD", help="duration, metrics.NAME, params.NAME ...; with - largest first."),
+]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="How many at most.")]

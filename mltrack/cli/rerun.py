@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltrack.cli.look import Branch, Since
 from mltrack.cli.options import (
     AsJson,
+    Branch,
     Cached,
     Experiment,
     Isolated,
@@ -17,6 +17,7 @@ from mltrack.cli.options import (
     Overrides,
     Quiet,
     Seed,
+    Since,
     Strict,
     Tags,
     Trace,

@@ -1,0 +1,1 @@
+"""Asking the ledger, and looking at what it answers: runs as lists, comparisons, plots and reports."""

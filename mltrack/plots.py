@@ -1,0 +1,133 @@
+"""The nouns of a plot: what is drawn, without a word on how. Operations make them, `views/plot` draws them as a picture
+or as text, and a report sets several of them on a page.
+
+Values are sequences of floats (numpy arrays where they are long), in the order in which they are drawn; NaN leaves a
+gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mltrack.nouns import noun
+
+if TYPE_CHECKING:
+    import numpy
+
+    Floats = Sequence[float] | numpy.ndarray
+
+
+@noun
+class Curve:
+    """One line: a metric of one run."""
+
+    label: str
+    xs: Floats
+    ys: Floats
+    raw: Floats | None = None
+    """The values before they were smoothed; drawn faintly behind."""
+    run: str | None = None
+    """Id of the run that it belongs to; curves of one run look alike in every panel."""
+
+
+@noun
+class Band:
+    """Runs that are alike but for the seed, as one: their mean, and the interval of confidence around it."""
+
+    label: str
+    xs: Floats
+    middle: Floats
+    low: Floats
+    high: Floats
+    runs: int
+    confidence: float = 0.95
+
+
+@noun
+class Axis:
+    """What stands beside an axis, and its scale."""
+
+    label: str = ""
+    is_log: bool = False
+    unit: str = ""
+    """`s`, `bytes`, `per cent` or nothing."""
+
+
+@noun
+class Lines:
+    """Curves and bands in one field."""
+
+    title: str
+    x: Axis
+    y: Axis
+    curves: tuple[Curve, ...] = ()
+    bands: tuple[Band, ...] = ()
+
+
+@noun
+class Dot:
+    """One run in a scatter plot. Texts are drawn on an axis of names."""
+
+    x: float | str
+    y: float | str
+    label: str
+    group: str = ""
+    run: str | None = None
+
+
+@noun
+class Scatter:
+    """A param against a metric, or any field against another."""
+
+    title: str
+    x: Axis
+    y: Axis
+    dots: tuple[Dot, ...] = ()
+
+
+@noun
+class Parallel:
+    """Parallel coordinates: a line a run across one axis a field."""
+
+    title: str
+    axes: tuple[Axis, ...]
+    labels: tuple[str, ...]
+    rows: tuple[tuple[float | str | None, ...], ...]
+    """A value of each axis for each run; None where the run has none."""
+    coloured_by: int | None = None
+    """Number of the axis whose value gives the colour."""
+
+
+@noun
+class Confusion:
+    """How often which class was taken for which."""
+
+    title: str
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    """A row for each actual class, in it a count for each predicted one."""
+
+
+@noun
+class Rates:
+    """ROC or precision and recall curves."""
+
+    title: str
+    kind: str
+    """`roc` or `pr`."""
+    curves: tuple[Curve, ...]
+    """The label holds the area."""
+
+
+Panel = Lines | Scatter | Parallel | Confusion | Rates
+
+
+@noun
+class Plot:
+    """Panels in one picture."""
+
+    title: str
+    panels: tuple[Panel, ...]
+    remarks: tuple[str, ...] = ()
+    """What a reader must know: points that are not drawn, runs left out, what a band means."""

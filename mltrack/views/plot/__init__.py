@@ -1,0 +1,1 @@
+"""Plots drawn: with matplotlib as pictures, and as text."""

@@ -1,0 +1,1 @@
+"""Reports: runs and comparisons as one file of HTML or Markdown."""
