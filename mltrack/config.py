@@ -70,6 +70,8 @@ class Config:
     ignore: tuple[str, ...] = ()
     compare_limit: int = 2**30
     """Bytes of recorded artifacts that a verdict may fetch to compare them."""
+    goals: Mapping[str, str] = field(default_factory=dict)
+    """Names or patterns of metrics -> `max`, `min` or `none`: which values are better, where the name does not say."""
     remotes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -169,6 +171,18 @@ def _table(value: Any, key: str) -> dict[str, Any]:
     return value
 
 
+def _goals(value: Any, key: str) -> dict[str, str]:
+    """Names or patterns of metrics, and whether larger or smaller is better."""
+    example = 'For example: goals: {val_loss: min, "*_score": max, grad_norm: none}'
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key}: a table of metrics is expected here.", example)
+    found = {str(name): "none" if word is None else str(word).lower() for name, word in value.items()}
+    for name, word in found.items():
+        if word not in ("max", "min", "none"):
+            raise ConfigError(f"{key}.{name}: max, min or none is expected here, not {word!r}.", example)
+    return found
+
+
 def _remotes(value: Any, key: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(url, str) for url in value.values()):
         raise ConfigError(
@@ -209,6 +223,7 @@ KEYS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "verdict.tolerance": ("tolerance", _tolerances),
     "verdict.ignore": ("ignore", _texts),
     "verdict.compare_limit": ("compare_limit", parse_size),
+    "goals": ("goals", _goals),
     "remotes": ("remotes", _remotes),
 }
 """Key in a settings file -> (field of Config, parser)."""
@@ -320,7 +335,7 @@ def from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
         if short not in known:
             raise unknown_key(short.lower(), f"the variable {name}")
         key = known[short]
-        if KEYS[key][1] in (_tolerances, _remotes):
+        if KEYS[key][1] in (_tolerances, _remotes, _goals):
             raise ConfigError(f"{name} cannot be set by a variable.", f"Set {key} in {PROJECT_FILE}.")
         table[key] = value.split(",") if KEYS[key][1] in (_texts, _sources, _frameworks) else value
     return table

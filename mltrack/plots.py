@@ -29,6 +29,8 @@ class Curve:
     """The values before they were smoothed; drawn faintly behind."""
     run: str | None = None
     """Id of the run that it belongs to; curves of one run look alike in every panel."""
+    shade: float | None = None
+    """Where curves are coloured by a value: which."""
 
 
 @noun
@@ -63,6 +65,8 @@ class Lines:
     y: Axis
     curves: tuple[Curve, ...] = ()
     bands: tuple[Band, ...] = ()
+    colour: Axis | None = None
+    """What the shades of the curves are of."""
 
 
 @noun
@@ -74,6 +78,8 @@ class Dot:
     label: str
     group: str = ""
     run: str | None = None
+    shade: float | None = None
+    """Where the colour is a number: which; `group` is then empty."""
 
 
 @noun
@@ -84,6 +90,8 @@ class Scatter:
     x: Axis
     y: Axis
     dots: tuple[Dot, ...] = ()
+    colour: Axis | None = None
+    """What the groups or shades of the dots are of."""
 
 
 @noun
@@ -107,6 +115,8 @@ class Confusion:
     classes: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
     """A row for each actual class, in it a count for each predicted one."""
+    by_row: bool = False
+    """Show the share of each row instead of the count."""
 
 
 @noun
@@ -118,6 +128,8 @@ class Rates:
     """`roc` or `pr`."""
     curves: tuple[Curve, ...]
     """The label holds the area."""
+    areas: tuple[float, ...] = ()
+    """Of each curve: under ROC by trapezoids, of precision and recall the average precision."""
 
 
 Panel = Lines | Scatter | Parallel | Confusion | Rates

@@ -295,6 +295,18 @@ class Parent:
 
 
 @noun
+class Imported:
+    """How a run came into the ledger that was not made where mltrack recorded it: by `mltrack import`."""
+
+    at: str
+    by: str | None
+    file: str
+    """Its name, without its directory; `-` for standard input."""
+    digest_proved: bool = False
+    """The record is the one that was sealed when the run ended; else it was completed and sealed by the import."""
+
+
+@noun
 class Warning:
     """Something the reader of a run must know. `kind` is a fixed word, `message` a sentence."""
 
@@ -349,6 +361,8 @@ class Run:
     """In the order in which they were made; of a kind the one with the most repetitions counts, of equals the last."""
     environment_kept: Mapping[str, str] = field(default_factory=dict)
     """What was put together for its environment later: `lock`, and manifests of `wheels` and `image`."""
+    imported: Imported | None = one(Imported)
+    """Where its record came from a file; its data did not come with it."""
     warnings: tuple[Warning, ...] = many(Warning)
     declared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What the run was told: `inputs`, `outputs`, `params`, `metrics` patterns; a rerun is told the same."""
@@ -357,5 +371,5 @@ class Run:
     record_digest: str | None = None
 
 
-UNSEALED = ("record_digest", "verdict", "calibrations", "environment_kept")
+UNSEALED = ("record_digest", "verdict", "calibrations", "environment_kept", "imported")
 """Fields of the machine interface that are not part of a sealed record."""

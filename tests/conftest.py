@@ -49,6 +49,7 @@ PARTS = {
     "zsh": (lambda: shutil.which("zsh"), "zsh"),
     "fish": (lambda: shutil.which("fish"), "fish"),
     "mpirun": (lambda: shutil.which("mpirun"), "openmpi-bin"),
+    "chromium": (lambda: shutil.which("chromium"), "chromium"),
     "torch": (lambda: _installed("torch"), "the PyPI package torch (not a system part: never a failure)"),
 }
 _missing: dict[str, list[str]] = defaultdict(list)

@@ -88,3 +88,13 @@ def test_a_file_of_comments_needs_no_yaml(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(("text", "size"), [("10", 10), ("10MiB", 10 * 2**20), ("1.5 kB", 1500), ("2gib", 2 * 2**30)])
 def test_sizes_have_units(text: str, size: int) -> None:
     assert parse_size(text, "key") == size
+
+
+def test_goals_are_max_min_or_none_and_anything_else_is_refused_with_an_example(tmp_path: Path) -> None:
+    (tmp_path / "mltrack.yaml").write_text("goals: {val_loss: min, '*_score': MAX, norm: }\n")
+    assert load_config(tmp_path, {}).goals == {"val_loss": "min", "*_score": "max", "norm": "none"}
+    for text in ("goals: {val_loss: lower}", "goals: [val_loss]"):
+        (tmp_path / "mltrack.yaml").write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            load_config(tmp_path, {})
+        assert "goals" in caught.value.message and "val_loss: min" in (caught.value.hint or "")

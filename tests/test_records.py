@@ -50,6 +50,7 @@ FIELDS = [
     "verdict",
     "calibrations",
     "environment_kept",
+    "imported",
     "warnings",
     "declared",
     "origin",

@@ -10,7 +10,7 @@ if ! command -v apt-get >/dev/null; then
     echo "make real-parts knows Debian only. It would install: iproute2 git-lfs mawk mount openssh-server" >&2
     echo "openssh-client nginx-light radosgw ceph-mon ceph-osd nodejs npm xfsprogs btrfs-progs sshfs openssh-sftp-server" >&2
     echo "user-mode-linux kmod nfs-kernel-server nfs-common rpcbind docker.io iptables docker-registry mmdebstrap r-base-core," >&2
-    echo "gcc libc6-dev g++ make strace openmpi-bin dash zsh fish," >&2
+    echo "gcc libc6-dev g++ make strace openmpi-bin dash zsh fish chromium," >&2
     echo "and npm's azurite." >&2
     exit 1
 fi
@@ -48,6 +48,7 @@ needs cc gcc libc6-dev
 needs c++ g++
 needs make make
 needs mpirun openmpi-bin
+needs chromium chromium
 needs dash dash
 needs zsh zsh
 needs fish fish

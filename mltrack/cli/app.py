@@ -54,6 +54,10 @@ def dispatch(argv: list[str]) -> int:
             from mltrack.cli.start import start_run
 
             return start_run(**options)
+    if argv[:1] == ["__complete"]:
+        from mltrack.cli.completing import complete
+
+        return complete(argv[1:])
     from mltrack.cli.group import invoke
 
     return invoke(argv)
@@ -61,7 +65,7 @@ def dispatch(argv: list[str]) -> int:
 
 def guarded(work: Callable[[], int], argv: Sequence[str]) -> int:
     """Do the work; an error is told in one line, with one line of advice, and becomes its exit code."""
-    starts_a_command = argv[:1] and argv[0] in WRAPPERS
+    starts_a_command = command_of(argv) in WRAPPERS
     try:
         return work()
     except MltrackError as error:
@@ -96,6 +100,17 @@ def guarded(work: Callable[[], int], argv: Sequence[str]) -> int:
         return unexpected(error, argv)
     except Exception as error:
         return unexpected(error, argv)
+
+
+def command_of(argv: Sequence[str]) -> str:
+    """The name of the command, behind words for the screen (`--no-pager`, `--color never`)."""
+    words = iter(argv)
+    for word in words:
+        if word == "--color":
+            next(words, "")
+        elif not word.startswith(("--no-pager", "--color=")):
+            return word
+    return ""
 
 
 def tell_error(message: str, hint: str | None) -> None:

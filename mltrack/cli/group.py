@@ -11,6 +11,7 @@ from typer.core import TyperGroup, TyperOption
 from typer.main import get_command as build_command
 
 from mltrack.cli.app import WRAPPERS, tell_error
+from mltrack.cli.words import prepared
 from mltrack.errors import UsageError
 
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -21,11 +22,15 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "stop": ("edit:stop", "End a running command."),
     },
     "Look": {
-        "ls": ("look:ls", "List runs, newest first; those that fit a query."),
+        "ls": ("ls:ls", "List runs, newest first; those that fit a query."),
         "show": ("look:show", "Tell the story of one run."),
         "log": ("look:log", "Print the output of a run."),
         "metrics": ("metrics:metrics", "List a run's metrics, or try patterns that find metrics in output."),
-        "diff": ("look:diff", "Show every difference between two runs."),
+        "diff": ("diff:diff", "Show every difference between two runs."),
+        "compare": ("compare:compare", "Compare many runs: what differs, the best and the worst."),
+        "plot": ("plot:plot", "Draw the metrics of runs, or one field against another."),
+        "report": ("report:report", "Write one file that tells the story of a run, or compares runs."),
+        "sql": ("sql:sql", "Ask the ledger in SQL; nothing is changed."),
         "blame": ("origin:blame", "Say which run made a file, or used it, by its content."),
         "lineage": ("origin:lineage", "Draw the graph through runs that share content."),
     },
@@ -51,12 +56,15 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "push": ("share:push", "Send runs and their data to a remote."),
         "pull": ("share:pull", "Bring runs, and on request their data, from a remote."),
         "clone": ("share:clone", "Make a project from a remote."),
+        "export": ("exchange:export", "Write runs to a file: whole as JSON lines, or flat as CSV or Parquet."),
+        "import": ("exchange:import_", "Take runs over from a file."),
     },
     "Take care": {
         "init": ("care:init", "Write a settings file to fill in."),
         "verify": ("care:verify", "Check every digest, here or on a remote."),
         "gc": ("care:gc", "Delete from the store what no run needs."),
         "du": ("care:du", "Say what takes the space of the store."),
+        "completion": ("completion:completion", "Let your shell complete commands, runs, names and queries."),
         "doctor": ("care:doctor", "Check that mltrack can work here."),
         "demo": ("care:demo", "See the whole story on a real data set, in a minute."),
     },
@@ -106,10 +114,16 @@ def load(name: str) -> Any:
 def root() -> Commands:
     """The command `mltrack` itself."""
     version = TyperOption(param_decls=["--version"], is_flag=True, expose_value=False, help="Print the version.")
+    no_pager = TyperOption(
+        param_decls=["--no-pager"], is_flag=True, expose_value=False, help="Never page; also after the command."
+    )
+    colour = TyperOption(
+        param_decls=["--color"], expose_value=False, metavar="WHEN", help="always, never or auto; also after it."
+    )
     group = Commands(
         name="mltrack",
         help="A run you can get again: record, compare and reproduce experiments.",
-        params=[version],
+        params=[version, no_pager, colour],
         rich_markup_mode=None,
     )
     group.epilog = "Begin with: mltrack run -- python train.py"
@@ -118,6 +132,7 @@ def root() -> Commands:
 
 def invoke(argv: list[str]) -> int:
     """Run the command line through typer; errors of usage are told here, in our form."""
+    argv = prepared(argv)
     try:
         result = root().main(argv or ["--help"], prog_name="mltrack", standalone_mode=False)
     except typer.Exit as error:

@@ -44,7 +44,8 @@ def blame(
     from mltrack.operations.origin.origins import ask
     from mltrack.operations.running.reconcile import reconcile
     from mltrack.views.blame import blame_json, blame_page, unknown_text
-    from mltrack.views.console import show, show_json
+    from mltrack.views.console import show_json
+    from mltrack.views.pager import paged
 
     with place_of(file, url) as project:
         live = reconcile(project)
@@ -60,7 +61,7 @@ def blame(
             return 0 if found.run else NotFound.exit_code
         if found.run is None:
             raise NotFound(*unknown_text(found))
-        show(blame_page(found))
+        paged(blame_page(found))
     return 0
 
 
@@ -113,13 +114,14 @@ def found_graph(project: Project, what: str, ways: Ways, fetch: bool) -> Lineage
 def print_graph(found: Lineage, form: str) -> None:
     from mltrack.views import lineage
     from mltrack.views.console import show
+    from mltrack.views.pager import paged
 
     if form == "json":
         show(lineage.lineage_text(found))
     elif form == "tree":
         from mltrack.views.lineage_tree import Tree
 
-        show(Tree(found))
+        paged(Tree(found))
     else:
         show(lineage.dot(found) if form == "dot" else lineage.mermaid(found))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltrack.cli.options import Json, RemoteName
+from mltrack.cli.options import Json, RemoteName, Runs, Where
 from mltrack.cli.start import say, working_directory
 from mltrack.project import Project
 
@@ -64,7 +64,8 @@ def rm(name: Annotated[str, typer.Argument(metavar="NAME", help="A remote of thi
 
 
 def push(
-    refs: Refs = None,
+    runs: Runs = None,
+    where: Where = None,
     name: RemoteName = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say how much it would be.")] = False,
     wheels: Annotated[
@@ -75,21 +76,29 @@ def push(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Send runs and their data to a remote. What is there already is not sent again."""
-    from mltrack.operations.share import gather, plan_push
+    """Send runs and their data to a remote: all, those that are named, or those of a query.
+
+    What is there already is not sent again.
+    """
+    from mltrack.operations.fetch import WITHOUT_DATA
+    from mltrack.operations.share import gather, plan_push, selected
     from mltrack.operations.share import push as send
     from mltrack.views.progress import Progress
 
     with Project.get(working_directory()) as project:
         project.tell = say
+        ids = selected(project, runs or (), where, say)
         if plan:
-            planned(plan_push(project, refs or (), name), "send", True, as_json)
+            planned(plan_push(project, ids, name), "send", True, as_json)
             return
-        for carried in gather(project, refs or (), wheels, images, say):
+        for carried in gather(project, ids, wheels, images, say):
             for warning in carried.warnings:
                 say(f"warning: {carried.run}: {warning.message}")
         with Progress("push") as progress:
-            moved = send(project, refs or (), name, progress)
+            moved = send(project, ids, name, progress)
+    if moved.left:
+        one = moved.left == 1
+        say(f"{moved.left:,} run{' stays' if one else 's stay'} here, without data. {WITHOUT_DATA}")
     told(moved, "Sent", as_json)
 
 

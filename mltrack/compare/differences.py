@@ -8,12 +8,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.changes import Change, content, kind_of, of_fields, of_files, of_mappings, same_summary
+from mltrack.compare.members import data_json
+from mltrack.compare.packages import direction
 from mltrack.compare.verdict.places import Known, same_places
 from mltrack.noun_json import to_dict
 from mltrack.nouns import noun
 from mltrack.records import Artifact, CodeState, Environment, Hardware, Run
 
 if TYPE_CHECKING:
+    from mltrack.compare.members import DataChange
     from mltrack.compare.noise.intervals import Noted
     from mltrack.compare.packages import PackageChange
 
@@ -21,14 +24,18 @@ VOLATILE_VARIABLES = ("SLURM_*", "VIRTUAL_ENV", "CONDA_PREFIX", "MASTER_ADDR", "
 """Variables that say where and as which job a run ran, not what it computed: told, but never a difference."""
 
 LIBRARIES = "libraries."
+PACKAGES = "packages."
 
 
 @noun
 class CodeChange:
-    """A file that differs between the two trees. `status` is git's letter: A, M, D or R."""
+    """A file that differs between the two trees. `status` is git's letter: A, M, D or R (`path` is then `old -> new`).
+    How many lines were added and removed is null for a binary file."""
 
     status: str
     path: str
+    added: int | None = None
+    removed: int | None = None
 
 
 @noun
@@ -55,6 +62,10 @@ class Differences:
     patch: str | None = None
     noise: Mapping[str, Noted] = field(default_factory=dict)
     """What a calibration says of the metrics that differ."""
+    goals: Mapping[str, str] = field(default_factory=dict)
+    """`max` or `min`, for metrics that differ and of which it is known which is better."""
+    data: Mapping[tuple[str, str], DataChange] = field(default_factory=dict)
+    """(section, path in a) -> what changed inside of an input or artifact, as far as that was looked at."""
 
     @property
     def is_empty(self) -> bool:
@@ -332,12 +343,28 @@ def to_json(differences: Differences) -> dict[str, Any]:
     result: dict[str, Any] = {"a": differences.a, "b": differences.b, "is_empty": differences.is_empty}
     for section in (*SECTIONS, "informative"):
         result[section] = [change_to_json(change) for change in getattr(differences, section)]
-    for item in result["metrics"]:
+    for item, change in zip(result["metrics"], differences.metrics):
         if item["what"] in differences.noise:
             item["noise"] = to_dict(differences.noise[item["what"]])
+        if item["what"] in differences.goals:
+            item["goal"] = differences.goals[item["what"]]
+            item["better"] = is_better(change, differences.goals)
+    for item in result["environment"]:
+        if item["what"].startswith(PACKAGES) and item["kind"] == "changed":
+            item["direction"] = direction(item["a"], item["b"])
+    for (section, what), inside in differences.data.items():
+        for item in result[section]:
+            if item["what"] == what:
+                item |= data_json(inside)
     result["code_files"] = to_dict(differences.code_files)
     result["patch"] = differences.patch
     return result
+
+
+def is_better(change: Change, goals: Mapping[str, str]) -> bool | None:
+    """Is a metric better in b? None where it is equal there, no number, or nobody knows which is better."""
+    goal, by = goals.get(change.what), change.change
+    return (by > 0) == (goal == "max") if goal is not None and by else None
 
 
 def change_to_json(change: Change) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The difference of two trees, for people: names, and a patch.
+"""The difference of two trees, for people: names, counts of lines, and a patch.
 
 Never runs an external diff or a text conversion; what the user's settings would change is set by hand.
 """
@@ -6,15 +6,19 @@ Never runs an external diff or a text conversion; what the user's settings would
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from mltrack.git.repository import git, object_store
+from mltrack.git.repository import ask, git, object_store, together
+from mltrack.nouns import noun
 
 EMPTY_TREES = {40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904"}
 EMPTY_TREES[64] = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
 """The id of a tree with nothing in it, by the length of ids; git knows it without having it."""
 
 PLAIN = ("-c", "core.attributesFile=/dev/null")
+COUNTED = ("--raw", "--numstat", "-z")
+PATCH = ("-p", "--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 
 
 def changed_names(git_dir: Path, tree_a: str, tree_b: str) -> list[tuple[str, str]]:
@@ -33,6 +37,54 @@ def changed_names(git_dir: Path, tree_a: str, tree_b: str) -> list[tuple[str, st
 
 def patch_text(git_dir: Path, tree_a: str, tree_b: str) -> str:
     """The patch from one tree to the other. Binary files are named only; bytes that are not UTF-8 are replaced."""
-    options = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
-    output = git(object_store(git_dir), *PLAIN, "diff-tree", "-r", "-p", "-M", *options, tree_a, tree_b)
+    output = git(object_store(git_dir), *PLAIN, "diff-tree", "-r", "-M", *PATCH, tree_a, tree_b)
     return output.decode("utf-8", "replace")
+
+
+@noun
+class ChangedFile:
+    """A file that differs. `status`: A, M, D or R; a renamed one has its path then in `before`. The numbers of lines
+    are null for a binary file."""
+
+    status: str
+    path: str
+    before: str | None
+    added: int | None
+    removed: int | None
+
+
+def compare_trees(git_dir: Path, tree_a: str, tree_b: str) -> tuple[list[ChangedFile], str]:
+    """The files that differ between two trees, by path, and the patch. Binary files are only named in it; bytes that
+    are not UTF-8 are replaced."""
+    repo = object_store(git_dir)
+    listed, patch = together(
+        *(ask(repo, *PLAIN, "diff-tree", "-r", "-M", *form, tree_a, tree_b) for form in (COUNTED, PATCH))
+    )
+    return read_counted(listed), patch.decode("utf-8", "replace")
+
+
+def read_counted(output: bytes) -> list[ChangedFile]:
+    """What `--raw --numstat -z` gives: all files with their letters, then all with their numbers of lines."""
+    words = iter(output.split(b"\0")[:-1])
+    statuses: dict[str, tuple[str, str | None]] = {}
+    found = []
+    for word in words:
+        if word.startswith(b":"):
+            letter = word.rpartition(b" ")[2][:1].decode()
+            before, path = paths(words, is_renamed=letter == "R")
+            statuses[path] = ("M" if letter == "T" else letter, before)
+            continue
+        added, removed, name = word.split(b"\t", 2)
+        path = os.fsdecode(name) if name else paths(words, is_renamed=True)[1]
+        letter, before = statuses[path]
+        found.append(ChangedFile(letter, path, before, lines(added), lines(removed)))
+    return found
+
+
+def paths(words: Iterator[bytes], is_renamed: bool) -> tuple[str | None, str]:
+    first = os.fsdecode(next(words))
+    return (first, os.fsdecode(next(words))) if is_renamed else (None, first)
+
+
+def lines(word: bytes) -> int | None:
+    return None if word == b"-" else int(word)

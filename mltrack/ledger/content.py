@@ -22,10 +22,20 @@ if TYPE_CHECKING:
 AT_ONCE = 500
 """Values in one SELECT; SQLite's limit may be as low as 999."""
 
-HOLDING = "run, path, kind, digest, size_bytes, files, path_b64"
-KINDS = "kind <> 'link'"
+HOLDING = "run_row.id, item.path, item.kind, item.digest, item.size_bytes, item.files, item.path_b64"
+KINDS = "item.kind <> 'link'"
 TELLING = ("id", "name", "status", "command", "created_at", "started_at", "finished_at", "deleted")
 MAKERS, USERS = "artifact", "input"
+ROWS = {
+    MAKERS: "artifact_row AS item JOIN run_row ON run_row.number = item.run",
+    USERS: "input_fact AS item JOIN input_row ON input_row.input = item.id"
+    " JOIN run_row ON run_row.number = input_row.run",
+}
+"""Artifacts and inputs, with their runs."""
+
+
+IN_ORDER = {MAKERS: " ORDER BY item.id", USERS: " ORDER BY input_row.id"}
+"""As their records have them."""
 
 
 class Holding(NamedTuple):
@@ -100,7 +110,10 @@ class Content:
             for start in range(0, len(asked), AT_ONCE):
                 some = asked[start : start + AT_ONCE]
                 known.update((key, []) for key in some)
-                query = f"SELECT {HOLDING} FROM {table} WHERE {column} IN ({marks(some)}) AND {KINDS}"
+                key = "item.digest" if column == "digest" else "run_row.id"
+                query = (
+                    f"SELECT {HOLDING} FROM {ROWS[table]} WHERE {key} IN ({marks(some)}) AND {KINDS}{IN_ORDER[table]}"
+                )
                 place = 3 if column == "digest" else 0
                 for row in _rows(self.ledger, query, some):
                     known[row[place]].append(holding(row))
@@ -123,14 +136,14 @@ class Content:
     def extent(self) -> int:
         """About how many artifacts and inputs there are, of all runs together; costs nothing."""
         tables = (MAKERS, USERS)
-        return sum(_rows(self.ledger, f"SELECT coalesce(max(rowid), 0) FROM {table}")[0][0] for table in tables)
+        return sum(_rows(self.ledger, f"SELECT coalesce(max(id), 0) FROM {table}_row")[0][0] for table in tables)
 
     def read_all(self) -> None:
         """Read everything now: for long ways through the ledger, which ask for a little many times."""
         for table in (MAKERS, USERS):
             by_digest: dict[str, list[Holding]] = {}
             by_run: dict[str, list[Holding]] = {}
-            for row in _rows(self.ledger, f"SELECT {HOLDING} FROM {table} WHERE {KINDS}"):
+            for row in _rows(self.ledger, f"SELECT {HOLDING} FROM {ROWS[table]} WHERE {KINDS}{IN_ORDER[table]}"):
                 one = holding(row)
                 if one.digest is not None:
                     by_digest.setdefault(one.digest, []).append(one)
@@ -152,8 +165,8 @@ def directories(ledger: Ledger, seen: str | None) -> tuple[set[str], str]:
     found: set[str] = set()
     for table in (MAKERS, USERS):
         query = (
-            f"SELECT DISTINCT {table}.digest FROM record JOIN {table} ON {table}.run = record.run"
-            f" WHERE record.position > ? AND {table}.kind = 'directory' AND {table}.digest IS NOT NULL"
+            f"SELECT DISTINCT item.digest FROM {ROWS[table]} JOIN record ON record.run = run_row.id"
+            " WHERE record.position > ? AND item.kind = 'directory' AND item.digest IS NOT NULL"
         )
         found.update(row[0] for row in _rows(ledger, query, (after,)))
     return found, f"{rows[0][0]} {rows[0][1]}"
@@ -171,7 +184,7 @@ def beginning(ledger: Ledger, prefix: str) -> set[str]:
     """Digests of artifacts and inputs that begin with this text: `b3:` and some hex digits."""
     found: set[str] = set()
     for table in (MAKERS, USERS):
-        query = f"SELECT DISTINCT digest FROM {table} WHERE digest >= ? AND digest < ? AND {KINDS}"
+        query = f"SELECT DISTINCT item.digest FROM {ROWS[table]} WHERE item.digest >= ? AND item.digest < ? AND {KINDS}"
         found.update(row[0] for row in _rows(ledger, query, (prefix, prefix + "g")))
     return found
 
@@ -179,9 +192,8 @@ def beginning(ledger: Ledger, prefix: str) -> set[str]:
 def last_at(ledger: Ledger, path: str) -> Holding | None:
     """The artifact that the newest run left at that path of the project."""
     query = (
-        f"SELECT {', '.join(f'artifact.{name}' for name in HOLDING.split(', '))} FROM artifact"
-        f" JOIN run ON run.id = artifact.run WHERE artifact.path = ? AND {KINDS} AND NOT run.deleted"
-        " ORDER BY coalesce(run.started_at, run.created_at) DESC, run.id LIMIT 1"
+        f"SELECT {HOLDING} FROM {ROWS[MAKERS]} WHERE item.path = ? AND {KINDS} AND NOT deleted"
+        " ORDER BY coalesce(started_at, created_at) DESC, run_row.id LIMIT 1"
     )
     rows = _rows(ledger, query, (plain(path),))
     return next((one for one in map(holding, rows) if one.path == path), None)
@@ -190,9 +202,8 @@ def last_at(ledger: Ledger, path: str) -> Holding | None:
 def of_size(ledger: Ledger, least: int, most: int, limit: int) -> list[Holding]:
     """Files of at least and at most so many bytes that runs made, newest runs first; each content once."""
     query = (
-        f"SELECT {', '.join(f'artifact.{name}' for name in HOLDING.split(', '))} FROM artifact"
-        " JOIN run ON run.id = artifact.run WHERE artifact.kind = 'file' AND artifact.size_bytes BETWEEN ? AND ?"
-        " GROUP BY artifact.digest ORDER BY max(run.created_at) DESC LIMIT ?"
+        f"SELECT {HOLDING} FROM {ROWS[MAKERS]} WHERE item.kind = 'file' AND item.size_bytes BETWEEN ? AND ?"
+        " GROUP BY item.digest ORDER BY max(created_at) DESC LIMIT ?"
     )
     return [holding(row) for row in _rows(ledger, query, (least, most, limit))]
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field, fields, replace
 from typing import Any
 
-from mltrack.digest import digest_json, is_digest, plain
+from mltrack.digest import digest_bytes, digest_json, is_digest, plain
 from mltrack.errors import Damaged
-from mltrack.ledger.shape import is_id, misfit
+from mltrack.ledger.shape import canonical, is_id, misfit
 from mltrack.noun_json import from_dict
 from mltrack.nouns import noun
-from mltrack.records import Run
+from mltrack.records import Imported, Run
 from mltrack.verdicts import Calibration, Verdict
 
 LATEST_CLOCK = 1 << 53
@@ -27,8 +27,8 @@ class Event:
 
     id: str
     kind: str
-    """`name`, `tag`, `untag`, `note`, `delete`, `restore`, `verdict`, `calibration`, `environment`; others come from
-    a newer mltrack and are kept."""
+    """`name`, `tag`, `untag`, `note`, `delete`, `restore`, `verdict`, `calibration`, `environment`, `import`; others
+    come from a newer mltrack and are kept."""
     run: str
     value: Any
     clock: str
@@ -53,7 +53,11 @@ def event_json(event: Event) -> dict[str, Any]:
 
 
 def event_digest(event: Event) -> str:
-    return digest_json(event_json(event))
+    document = event_json(event)
+    try:
+        return digest_bytes(canonical(document))
+    except ValueError:  # it holds what JSON cannot say
+        return digest_json(document)
 
 
 def event_from(data: Any) -> Event:
@@ -104,7 +108,10 @@ def later(clocks: Iterable[str]) -> str | None:
 
 def in_order(events: Iterable[Event]) -> list[Event]:
     """Each event once, by hybrid clock; ties, which two copies of one replica can make, by digest."""
-    unique = {event_digest(event): event for event in events}
+    every = list(events)
+    if len(every) < 2:
+        return every
+    unique = {event_digest(event): event for event in every}
     return [event for _, event in sorted(unique.items(), key=lambda item: (clock_key(item[1].clock), item[0]))]
 
 
@@ -112,7 +119,7 @@ def fold(record: Run, events: Iterable[Event]) -> Run:
     """The run as its events left it. An event whose kind or value is not understood changes nothing."""
     name, verdict, kept = record.name, record.verdict, dict(record.environment_kept)
     tags, notes = list(record.tags), list(record.notes)
-    calibrations = list(record.calibrations)
+    calibrations, imported = list(record.calibrations), record.imported
     for event in in_order(events):
         value = event.value
         if event.kind == "name" and isinstance(value, (str, type(None))):
@@ -129,6 +136,8 @@ def fold(record: Run, events: Iterable[Event]) -> Run:
             calibrations.append(from_dict(Calibration, value))
         elif event.kind == "environment":
             kept |= objects_added(event)
+        elif event.kind == "import":
+            imported = imported or imported_by(event)
     return replace(
         record,
         name=name,
@@ -137,6 +146,7 @@ def fold(record: Run, events: Iterable[Event]) -> Run:
         verdict=verdict,
         calibrations=tuple(calibrations),
         environment_kept=kept,
+        imported=imported,
     )
 
 
@@ -145,6 +155,16 @@ def objects_added(event: Event) -> dict[str, str]:
     if not isinstance(event.value, dict):
         return {}
     return {what: digest for what, digest in event.value.items() if what in CARRIED and is_digest(digest)}
+
+
+def imported_by(event: Event) -> Imported | None:
+    """What an `import` event says: its value is the file's name and whether the record's digest was proved."""
+    file, proved = (
+        event.value.get(name) if isinstance(event.value, dict) else None for name in ("file", "digest_proved")
+    )
+    if not isinstance(file, str) or not isinstance(proved, bool):
+        return None
+    return Imported(event.at, event.user, file, proved)
 
 
 def is_deleted(events: Iterable[Event]) -> bool:

@@ -9,27 +9,30 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mltrack.digest import canonical_json, digest_bytes, plain
+from mltrack.digest import canonical_json, plain
 from mltrack.errors import Damaged, NotFound
 from mltrack.ledger import names, queries, refs, rows, schema
 from mltrack.ledger import segments as known
 from mltrack.ledger.choosing import REPETITION
+from mltrack.ledger.deriving import prepared
 from mltrack.ledger.events import Event, event_from, event_json, fold, is_dropped, later, next_clock
 from mltrack.ledger.queries import RunQuery
 from mltrack.ledger.remotes import RemoteMemory
 from mltrack.ledger.replica import all_replicas, replica_id
-from mltrack.ledger.shape import checked_record
 from mltrack.ledger.telling import tell, told
+from mltrack.ledger.writing import Writer
 from mltrack.noun_json import from_dict, to_dict
 from mltrack.records import UNSEALED, CodeState, Run, new_id
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from mltrack.ledger.grouping import Group
 
     # `list` is a method of Ledger, and so no type inside of it.
     Runs = list[Run]
@@ -93,16 +96,14 @@ class Ledger(RemoteMemory):
         The same run a second time changes nothing. Returns it with its `record_digest`. Raises Damaged if it would
         not be accepted elsewhere, StorageError if it cannot be written.
         """
-        data = sealed_bytes(run)
-        digest = digest_bytes(data)
-        document = checked_record(data)
+        record = prepared(sealed_bytes(run), {})
         with self.db:
             self.db.execute("BEGIN IMMEDIATE")
-            if rows.insert_record(self.db, digest, data, document):
-                if run.verdict is not None:
-                    self._insert_local("verdict", run.id, to_dict(run.verdict))
-                rows.refresh(self.db, [run.id], records_too=True)
-        return replace(run, record_digest=digest)
+            is_new = not self.db.execute("SELECT 1 FROM record WHERE digest = ?", (record.digest,)).fetchone()
+            if is_new and run.verdict is not None:
+                self._insert_local("verdict", run.id, to_dict(run.verdict))
+            rows.take(Writer(self.db), [record], ())
+        return replace(run, record_digest=record.digest)
 
     def add_record(self, data: bytes) -> bool:
         """Take over a sealed record from elsewhere, byte for byte; True if it is new. Raises Damaged, FormatTooNew."""
@@ -129,18 +130,15 @@ class Ledger(RemoteMemory):
     def _merge(
         self, records: Iterable[bytes], events: Iterable[Event], also: Callable[[], None] = lambda: None
     ) -> Counts:
-        sealed = [(digest_bytes(data), data, checked_record(data)) for data in records]
+        known: dict[bytes, Any] = {}
+        sealed = [prepared(data, known) for data in records]
         edits = [event_from(event_json(event)) for event in events]
         with self.db:
             self.db.execute("BEGIN IMMEDIATE")
-            fresh = [item[2]["id"] for item in sealed if rows.insert_record(self.db, *item)]
-            runs = dict.fromkeys(fresh)
-            new = [event for event in edits if rows.insert_event(self.db, event)]
-            self._see_clocks(event.clock for event in new)
-            rows.refresh(self.db, runs, records_too=True)
-            rows.refresh(self.db, dict.fromkeys(event.run for event in new if event.run not in runs), records_too=False)
+            taken = rows.take(Writer(self.db), sealed, edits)
+            self._see_clocks(event.clock for event in taken.events)
             also()
-        return len(fresh), len(new)
+        return len(taken.runs), len(taken.events)
 
     @told
     def add_event(self, kind: str, run_id: str, value: Any) -> Event:
@@ -148,7 +146,8 @@ class Ledger(RemoteMemory):
         with self.db:
             self.db.execute("BEGIN IMMEDIATE")
             event = self._insert_local(kind, run_id, value)
-            rows.refresh(self.db, [run_id], records_too=False)
+            if self.db.execute("SELECT 1 FROM run_row WHERE id = ?", (run_id,)).fetchone():
+                rows.refold(Writer(self.db), run_id)
         return event
 
     def _insert_local(self, kind: str, run_id: str, value: Any) -> Event:
@@ -165,7 +164,7 @@ class Ledger(RemoteMemory):
             user=user_name(),
         )
         event = event_from(event_json(event))
-        rows.insert_event(self.db, event)
+        rows.insert_events(Writer(self.db), [event])
         self._see_clocks([event.clock])
         return event
 
@@ -184,8 +183,8 @@ class Ledger(RemoteMemory):
     @told
     def get(self, run_id: str) -> Run:
         """The run with that exact id, as its events left it, deleted or not. Raises NotFound."""
-        query = f"SELECT {queries.COLUMNS} FROM run JOIN record ON record.position = run.record WHERE run.id = ?"
-        found = queries.decode(self.db.execute(query, (run_id,)).fetchall(), self.db)
+        query = f"SELECT {queries.COLUMNS} FROM {queries.RUN_WITH_RECORD} WHERE run.id = ?"
+        found = queries.decode(self.db, self.db.execute(query, (run_id,)).fetchall(), with_packages=True)
         if not found:
             raise NotFound(f"There is no run {run_id}.", "`mltrack ls` shows the runs.")
         return found[0]
@@ -193,7 +192,8 @@ class Ledger(RemoteMemory):
     @told
     def record_bytes(self, run_id: str) -> bytes:
         """The sealed record of that run, byte for byte. Raises NotFound, Damaged."""
-        row = self.db.execute("SELECT record_digest FROM run WHERE id = ?", (run_id,)).fetchone()
+        query = "SELECT digest FROM run_row JOIN record ON position = record WHERE id = ?"
+        row = self.db.execute(query, (run_id,)).fetchone()
         if row is None:
             raise NotFound(f"There is no run {run_id}.", "`mltrack ls` shows the runs.")
         return rows.whole_record(self.db, row[0])
@@ -207,6 +207,13 @@ class Ledger(RemoteMemory):
     def documents(self, query: RunQuery) -> Documents:
         """The same runs as the machine interface's JSON values."""
         return queries.select_documents(self.db, query)
+
+    @told
+    def grouped(self, query: RunQuery, field: str, metrics: Mapping[str, str | None]) -> Sequence[Group]:
+        """The runs that a query asks for in groups, one for each value of a field; see `grouping.grouped`."""
+        from mltrack.ledger.grouping import grouped
+
+        return grouped(self.db, query, field, metrics)
 
     @told
     def resolve(self, ref: str, live: Sequence[refs.Live] = ()) -> str:
@@ -231,17 +238,20 @@ class Ledger(RemoteMemory):
         """Every path that some run recorded as an artifact, as the file system spells it."""
         import base64
 
-        found = self.db.execute("SELECT DISTINCT path, path_b64 FROM artifact")
+        found = self.db.execute("SELECT DISTINCT path, path_b64 FROM artifact_row")
         return {path if b64 is None else os.fsdecode(base64.b64decode(b64)) for path, b64 in found}
 
     @told
     def ids(self) -> set[str]:
         """The ids of all runs, deleted ones too."""
-        return {row[0] for row in self.db.execute("SELECT id FROM run")}
+        return {row[0] for row in self.db.execute("SELECT id FROM run_row")}
 
     @told
     def deleted_ids(self) -> set[str]:
-        return {row[0] for row in self.db.execute("SELECT id FROM run WHERE deleted")}
+        return {
+            row[0]
+            for row in self.db.execute("SELECT id FROM run_row WHERE (deleted OR parent_kind IS NOT NULL) AND deleted")
+        }
 
     @told
     def dropped_ids(self) -> set[str]:
@@ -253,7 +263,7 @@ class Ledger(RemoteMemory):
     def repetition_times(self, run_id: str) -> Sequence[float]:
         """How many seconds the command took in each finished reproduction of a run, the oldest first."""
         asked = (
-            "SELECT duration_s FROM run WHERE parent_run = ? AND parent_kind = 'reproduce' AND status = 'finished'"
+            "SELECT duration_s FROM run_row WHERE parent_run = ? AND parent_kind = 'reproduce' AND status = 'finished'"
             " AND duration_s IS NOT NULL AND NOT deleted ORDER BY created_at"
         )
         return [float(row[0]) for row in self.db.execute(asked, (run_id,))]
@@ -261,8 +271,12 @@ class Ledger(RemoteMemory):
     @told
     def count(self, repetitions: bool = True) -> int:
         """How many runs there are, without the deleted ones; also without those that calibrations made."""
-        query = "SELECT count(*) FROM run WHERE NOT deleted AND (? OR parent_kind IS NOT ?)"
-        return int(self.db.execute(query, (repetitions, REPETITION)).fetchone()[0])
+        aside = (
+            "SELECT count(*) FROM run_row WHERE (deleted OR parent_kind IS NOT NULL)"
+            " AND (deleted OR (parent_kind = ? AND NOT ?))"
+        )
+        (every,) = self.db.execute("SELECT count(*) FROM run_row").fetchone()
+        return int(every) - int(self.db.execute(aside, (REPETITION, repetitions)).fetchone()[0])
 
     @told
     def unknown_names(self, query: RunQuery, alive: Iterable[tuple[str, str]]) -> Sentences:
@@ -289,11 +303,10 @@ class Ledger(RemoteMemory):
     @told
     def mend(self, data: bytes) -> None:
         """Put a sealed record in the place of the damaged one that has its digest. Raises Damaged, FormatTooNew."""
-        digest, document = digest_bytes(data), checked_record(data)
+        record = prepared(data, {})
         with self.db:
             self.db.execute("BEGIN IMMEDIATE")
-            rows.mend_record(self.db, digest, data, document)
-            rows.refresh(self.db, [document["id"]], records_too=True)
+            rows.mend_record(Writer(self.db), record)
 
     # -- what the store must keep ------------------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mltrack.digest import canonical_json
-from mltrack.ledger.queries import COLUMNS, decode
+from mltrack.digest import plain
+from mltrack.ledger.deriving import command_fact
+from mltrack.ledger.queries import COLUMNS, RUN_WITH_RECORD, decode
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,7 +19,7 @@ PARENTS = ("rerun", "resume")
 """Kinds of runs that are a person's own work in this worktree, beside those without a parent."""
 
 FINISHED = (
-    f"SELECT {COLUMNS} FROM run JOIN record ON record.position = run.record"
+    f"SELECT {COLUMNS} FROM {RUN_WITH_RECORD}"
     " WHERE NOT run.deleted AND run.status = 'finished' AND run.exit_code = 0"
     f" AND (run.parent_kind IS NULL OR run.parent_kind IN ({', '.join(map(repr, PARENTS))}))"
 )
@@ -27,20 +28,24 @@ NEWEST = " ORDER BY run.created_at DESC, run.id DESC LIMIT ?"
 
 def with_fingerprint(db: sqlite3.Connection, fingerprint: str, limit: int) -> list[Run]:
     """Finished runs of that fingerprint, newest first."""
-    return decode(db.execute(f"{FINISHED} AND run.fingerprint = ?{NEWEST}", (fingerprint, limit)).fetchall(), db)
+    rows = db.execute(f"{FINISHED} AND run.fingerprint = ?{NEWEST}", (fingerprint, limit)).fetchall()
+    return decode(db, rows, with_packages=True)
 
 
 def with_command(db: sqlite3.Connection, command: Sequence[str], limit: int) -> list[Run]:
     """Finished runs of that command as it is recorded, newest first."""
-    text = canonical_json(list(command)).decode()
-    return decode(db.execute(f"{FINISHED} AND run.command = ?{NEWEST}", (text, limit)).fetchall(), db)
+    same = " AND run.command = (SELECT id FROM command_fact WHERE key = ?)"
+    rows = db.execute(f"{FINISHED}{same}{NEWEST}", (command_fact(plain(list(command))).key, limit)).fetchall()
+    return decode(db, rows, with_packages=True)
 
 
 def with_beginning(db: sqlite3.Connection, words: Sequence[str], newest: int) -> list[Run]:
     """The newest finished run whose command begins with these words, among the newest few."""
-    rows = db.execute(f"{FINISHED.replace(COLUMNS, 'run.id, run.command')}{NEWEST}", (newest,)).fetchall()
+    words_of = "run.id, (SELECT words FROM command_fact WHERE id = run.command)"
+    rows = db.execute(f"{FINISHED.replace(COLUMNS, words_of)}{NEWEST}", (newest,)).fetchall()
     ids = [run_id for run_id, command in rows if json.loads(command)[: len(words)] == list(words)]
-    return decode(db.execute(f"{FINISHED} AND run.id = ?", ids[:1]).fetchall(), db) if ids else []
+    found = db.execute(f"{FINISHED} AND run.id = ?", ids[:1]).fetchall() if ids else []
+    return decode(db, found, with_packages=True)
 
 
 def is_kept(db: sqlite3.Connection, digest: str) -> bool:

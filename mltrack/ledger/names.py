@@ -17,6 +17,18 @@ FAMILIES = {"params": ("param", "parameter"), "metrics": ("metric", "metric"), "
 """The part of a field's path that names follow -> the table that has them, and one in words."""
 
 
+SOME = {
+    **{
+        f: f"SELECT 1 FROM {f}_row WHERE name = (SELECT id FROM word WHERE text = ?) LIMIT 1"
+        for f in ("param", "metric")
+    },
+    "package": "SELECT 1 FROM package_row WHERE name = ? LIMIT 1",
+}
+"""Does some run have that name?"""
+
+WORDS = "SELECT text FROM each JOIN word ON word.id = each.name ORDER BY text"
+
+
 def unknown_names(db: sqlite3.Connection, query: RunQuery, alive: Iterable[tuple[str, str]]) -> list[str]:
     """Sentences about the names in a query and its sort that no run has, each with the nearest that some run has.
 
@@ -42,7 +54,7 @@ def about(db: sqlite3.Connection, asked: Asked) -> str | None:
     from difflib import get_close_matches
 
     table, key = table_of(asked), str(asked.key)
-    if table is None or db.execute(f"SELECT 1 FROM {table} WHERE name = ? LIMIT 1", (key,)).fetchone():
+    if table is None or db.execute(SOME[table], (key,)).fetchone():
         return None
     word = next(word for name, word in FAMILIES.values() if name == table)
     names = every_name(db, table)
@@ -54,10 +66,11 @@ def about(db: sqlite3.Connection, asked: Asked) -> str | None:
 
 
 def every_name(db: sqlite3.Connection, table: str) -> list[str]:
-    """Each name once, from one to the next along the index, however many runs have it."""
+    """Each name of a `param`, `metric` or `package` once: from one to the next along the index, however many runs
+    have it."""
     rows = db.execute(
-        f"WITH RECURSIVE each(name) AS (SELECT min(name) FROM {table} UNION ALL"
-        f" SELECT (SELECT min(name) FROM {table} WHERE name > each.name) FROM each WHERE each.name IS NOT NULL)"
-        " SELECT name FROM each WHERE name IS NOT NULL"
+        f"WITH RECURSIVE each(name) AS (SELECT min(name) FROM {table}_row UNION ALL"
+        f" SELECT (SELECT min(name) FROM {table}_row WHERE name > each.name) FROM each WHERE each.name IS NOT NULL)"
+        f" {'SELECT name FROM each WHERE name IS NOT NULL' if table == 'package' else WORDS}"
     )
     return [row[0] for row in rows]

@@ -8,6 +8,8 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from mltrack.ledger import choosing
+from mltrack.ledger.packing import Unpacker
+from mltrack.ledger.rows import damaged
 from mltrack.noun_json import from_dict
 from mltrack.nouns import noun
 from mltrack.records import CodeState, Run
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 NOT_IN_TABLES = {"environment", "hardware", "inputs", "artifacts", "resources", "log", "declared", "param_sources"}
 
-COLUMNS = "run.record_digest, run.folded, record.json, record.package_set"
+COLUMNS = "record.digest, run.folded, record.packed, record.dictionary, record.package_set"
+RUN_WITH_RECORD = "run_row AS run JOIN record ON record.position = run.record"
 
 PAGE = 500
 """Runs whose records are read at once."""
@@ -49,14 +52,14 @@ class RunQuery:
 
 def select(db: sqlite3.Connection, query: RunQuery) -> list[Run]:
     """The runs that a query asks for. Raises UsageError on a field that cannot be sorted by."""
-    return decode(matching(db, query), None if query.without_packages else db, query.brief)
+    return decode(db, matching(db, query), not query.without_packages, query.brief)
 
 
 def select_documents(db: sqlite3.Connection, query: RunQuery) -> list[dict[str, Any]]:
     """The same runs as plain JSON values, without `environment.packages`; several times faster than by way of Run."""
     order = [item.name for item in fields(Run)]
     found = []
-    for document in documents(matching(db, query)):
+    for document in documents(db, matching(db, query)):
         document["environment"].pop("packages", None)
         found.append({name: document.get(name) for name in order})
     return found
@@ -70,56 +73,62 @@ def matching(db: sqlite3.Connection, query: RunQuery) -> list[tuple[Any, ...]]:
         page = ids[start : start + PAGE]
         marks = ", ".join("?" * len(page))
         rows = db.execute(
-            f"SELECT {COLUMNS}, run.id FROM run JOIN record ON record.position = run.record WHERE run.id IN ({marks})",
+            f"SELECT {COLUMNS}, run.id FROM {RUN_WITH_RECORD} WHERE run.id IN ({marks})",
             page,
         )
         found.update((row[-1], row[:-1]) for row in rows)
     return [found[id] for id in ids]
 
 
-def documents(rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """The JSON values of rows that hold `COLUMNS`, with events folded in."""
+def documents(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """The JSON values of rows that hold `COLUMNS`, with events folded in. Raises Damaged."""
+    unpacker, texts = Unpacker(db), []
+    for digest, _, packed, words, _ in rows:
+        try:
+            texts.append(unpacker.unpack(packed, words))
+        except ValueError:
+            raise damaged(digest) from None
     # One call for all, because the decoder then makes each key's string once.
-    found: list[dict[str, Any]] = json.loads("[" + ",".join(row[2] for row in rows) + "]")
-    for (digest, folded, _, _), document in zip(rows, found):
+    found: list[dict[str, Any]] = json.loads(b"[" + b",".join(texts) + b"]")
+    for (digest, folded, _, _, _), document in zip(rows, found):
         if folded:
             document.update(json.loads(folded))
         document["record_digest"] = digest
     return found
 
 
-def decode(rows: Sequence[tuple[Any, ...]], packages_from: sqlite3.Connection | None, brief: bool = False) -> list[Run]:
-    """The runs of rows that hold `COLUMNS`; with their packages, if a connection is given."""
+def decode(
+    db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]], with_packages: bool = False, brief: bool = False
+) -> list[Run]:
+    """The runs of rows that hold `COLUMNS`."""
     runs = []
-    for (_, _, _, package_set), document in zip(rows, documents(rows)):
+    for (_, _, _, _, package_set), document in zip(rows, documents(db, rows)):
         if brief:
             document = {name: value for name, value in document.items() if name not in NOT_IN_TABLES}
         run = from_dict(Run, document)
-        if packages_from is not None and package_set is not None:
-            run = replace(run, environment=replace(run.environment, packages=packages(packages_from, package_set)))
+        if with_packages and package_set is not None:
+            run = replace(run, environment=replace(run.environment, packages=packages(db, package_set)))
         runs.append(run)
     return runs
 
 
 def packages(db: sqlite3.Connection, package_set: int) -> dict[str, str]:
-    query = "SELECT name, version FROM package WHERE package_set = ? ORDER BY name"
+    query = "SELECT name, version FROM package_row WHERE package_set = ? ORDER BY name"
     return dict(db.execute(query, (package_set,)).fetchall())
 
 
 def code_states(db: sqlite3.Connection, snapshot: str | None, limit: int) -> list[CodeState]:
     """Code states of recent runs, each once: those of the same snapshot first, then the newest."""
-    same = (
-        "SELECT json FROM run JOIN record ON position = record WHERE code_snapshot = ? ORDER BY created_at DESC LIMIT ?"
+    record = (
+        "SELECT packed, dictionary FROM run_row JOIN record ON position = record"
+        " JOIN code_fact ON code_fact.id = run_row.code WHERE code_fact.snapshot {} ORDER BY created_at DESC LIMIT ?"
     )
-    recent = (
-        "SELECT json FROM run JOIN record ON position = record WHERE code_snapshot IS NOT NULL"
-        " ORDER BY created_at DESC LIMIT ?"
-    )
-    rows = db.execute(same, (snapshot, limit)).fetchall() if snapshot else []
-    rows += db.execute(recent, (limit,)).fetchall()
+    rows = db.execute(record.format("= ?"), (snapshot, limit)).fetchall() if snapshot else []
+    rows += db.execute(record.format("IS NOT NULL"), (limit,)).fetchall()
+    unpacker = Unpacker(db)
     found: list[CodeState] = []
-    for (text,) in rows:
-        state = from_dict(CodeState, json.loads(text)["code"])
+    for packed, words in rows:
+        state = from_dict(CodeState, json.loads(unpacker.unpack(packed, words))["code"])
         if state not in found:
             found.append(state)
     return found[:limit]

@@ -38,7 +38,7 @@ def resolve(db: sqlite3.Connection, ref: str, live: Sequence[Live], replicas: Se
     Raises NotFound, or Ambiguous with the candidates.
     """
     ref = plain(ref)  # as names and tags are kept
-    if db.execute("SELECT 1 FROM run WHERE id = ?", (ref,)).fetchone() or any(item[0] == ref for item in live):
+    if db.execute("SELECT 1 FROM run_row WHERE id = ?", (ref,)).fetchone() or any(item[0] == ref for item in live):
         return ref
     alive = [living(item) for item in live]
     newest = NEWEST.fullmatch(ref)
@@ -48,7 +48,7 @@ def resolve(db: sqlite3.Connection, ref: str, live: Sequence[Live], replicas: Se
     named = [run for run in alive if run.name == ref] + finished(db, "run.name = ?", ref)
     if named:
         return max(named, key=lambda run: (run.created_at, run.id)).id
-    tagged = finished(db, "EXISTS (SELECT 1 FROM tag WHERE tag.run = run.id AND tag.tag = ?)", ref)
+    tagged = finished(db, "run.number IN (SELECT run FROM tag_row WHERE tag = ?)", ref)
     if tagged:
         return only_one(ref, tagged, "is a tag of")
     prefix = ref.lower()
@@ -68,7 +68,8 @@ def living(item: Live) -> Candidate:
 def finished(db: sqlite3.Connection, condition: str, *values: str) -> list[Candidate]:
     """Runs that were not deleted and for which `condition` holds, newest first."""
     rows = db.execute(
-        "SELECT id, name, created_at, status, command FROM run"
+        "SELECT id, name, created_at, status, (SELECT words FROM command_fact WHERE id = run.command)"
+        " FROM run_row AS run"
         f" WHERE NOT deleted AND {condition} ORDER BY created_at DESC, id DESC",
         values,
     )
@@ -86,7 +87,7 @@ def tell(created_at: str, status: str, command: str) -> str:
 def newest_here(db: sqlite3.Connection, alive: list[Candidate], replicas: Sequence[str], back: int) -> str:
     """The newest run created in this checkout, or the one `back` before it; repetitions of calibrations aside."""
     rows = db.execute(
-        f"SELECT id, created_at FROM run WHERE NOT deleted AND replica IN ({', '.join('?' * len(replicas))})"
+        f"SELECT id, created_at FROM run_row AS run WHERE NOT deleted AND replica IN ({', '.join('?' * len(replicas))})"
         " AND parent_kind IS NOT ? ORDER BY created_at DESC, id DESC LIMIT ?",
         (*replicas, REPETITION, back + 1),
     )
@@ -112,8 +113,8 @@ def nothing(db: sqlite3.Connection, ref: str, alive: list[Candidate]) -> NotFoun
     """What to say when no run fits: the nearest name or tag, or what the prefix of an id must be."""
     import difflib
 
-    words = {str(row[0]) for row in db.execute("SELECT name FROM run WHERE name IS NOT NULL AND NOT deleted")}
-    words |= {str(row[0]) for row in db.execute("SELECT DISTINCT tag FROM tag")}
+    words = {str(row[0]) for row in db.execute("SELECT name FROM run_row WHERE name IS NOT NULL AND NOT deleted")}
+    words |= {str(row[0]) for row in db.execute("SELECT DISTINCT tag FROM tag_row")}
     words |= {run.name for run in alive if run.name}
     near = difflib.get_close_matches(ref, sorted(words), 1)
     if near:

@@ -1,80 +1,93 @@
-"""Sealed records and events as rows, in and out; and the rows that are derived from them, so that SQL can ask.
+"""Sealed records and events as rows, in and out; and what both come to, run by run.
 
-The tables `record` and `event` hold what is true; `run`, `param`, `metric`, `input`, `artifact`, `tag` and `note` can
-be derived from them at any time (`refresh`). Called inside a transaction of `ledger.py`.
+The tables `record` and `event` hold what is true; all that `deriving.py` makes rows of can be derived from them at any
+time (`refresh`). Called inside a transaction of `ledger.py`.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import canonical_json, digest_bytes
 from mltrack.errors import Damaged
-from mltrack.ledger.events import KNOWN, Event, event_digest, event_from, fold, is_deleted
+from mltrack.ledger.deriving import Prepared, derive
+from mltrack.ledger.events import KNOWN, Event, event_digest, event_from, fold, imported_by, in_order, is_deleted
+from mltrack.ledger.packing import Packer, Unpacker, newest_dictionary
+from mltrack.ledger.writing import Writer, insert
 from mltrack.noun_json import from_dict, to_dict
 from mltrack.records import Run, Warning
 
 if TYPE_CHECKING:
     import sqlite3
 
-FOLDED = ("name", "tags", "notes", "verdict", "calibrations", "environment_kept", "warnings")
+FOLDED = ("name", "tags", "notes", "verdict", "calibrations", "environment_kept", "imported", "warnings")
 """Fields of a run that may differ from its sealed record, by events or by a second record of the same id."""
 
-LARGEST = 1 << 63
 
-DERIVED = ("param", "metric", "input", "artifact")
-
-
-def insert_record(db: sqlite3.Connection, digest: str, data: bytes, document: Mapping[str, Any]) -> bool:
-    """Keep a sealed record; False if it is here already. Its packages, which runs share, are kept once."""
-    if db.execute("SELECT 1 FROM record WHERE digest = ?", (digest,)).fetchone():
-        return False
-    text, at = cut_packages(data.decode(), document)
-    packages = package_set(db, document["environment"]["packages"]) if at is not None else None
-    db.execute(
-        "INSERT INTO record (digest, run, json, package_set, packages_at) VALUES (?, ?, ?, ?, ?)",
-        (digest, document["id"], text, packages, at),
-    )
-    return True
-
-
-def cut_packages(text: str, document: Mapping[str, Any]) -> tuple[str, int | None]:
-    """The record with an empty `packages`, and where they belong; or as it is, when it has none.
-
-    Should the same words stand elsewhere in the record first, they are cut there: put back, they are the same bytes.
-    """
-    packages = document.get("environment", {}).get("packages")
-    if not packages:
-        return text, None
-    names = canonical_json(packages).decode()
-    at = text.find('"packages":' + names)
-    if at < 0:
-        return text, None
-    at += len('"packages":')
-    return text[:at] + "{}" + text[at + len(names) :], at
+def take(writer: Writer, records: Sequence[Prepared], events: Sequence[Event]) -> Taken:
+    """Keep records and events that are not here yet, and derive what they touch."""
+    placed = writer.add_records(records)
+    ids = [one.id for _, one in placed]
+    seen = writer.among("run_row", "id", ids)
+    edited = writer.among("event", "run", ids)
+    new = insert_events(writer, events)
+    first: dict[str, tuple[int, Prepared]] = {}
+    again: dict[str, None] = {}
+    for position, one in placed:
+        if one.id in seen or one.id in first:
+            again[one.id] = None
+        else:
+            first[one.id] = (position, one)
+    imports = imports_of(new)
+    writer.add_runs(list(first.values()), {run: text for run, text in imports.items() if run not in edited})
+    for run in again:
+        refresh(writer, run)
+    edited.update(event.run for event in new if event.run not in imports or event.run not in first)
+    for run in sorted(writer.among("run_row", "id", edited.difference(again))):
+        refold(writer, run)
+    return Taken(ids, new)
 
 
-def package_set(db: sqlite3.Connection, packages: Mapping[str, str]) -> int:
-    digest = digest_bytes(canonical_json(packages))
-    row = db.execute("SELECT id FROM package_set WHERE digest = ?", (digest,)).fetchone()
-    if row:
-        return int(row[0])
-    number = db.execute("INSERT INTO package_set (digest) VALUES (?)", (digest,)).lastrowid
-    assert number is not None
-    db.executemany("INSERT INTO package VALUES (?, ?, ?)", [(number, name, v) for name, v in packages.items()])
-    return number
+def imports_of(events: Iterable[Event]) -> dict[str, str]:
+    """What is folded into a run of which nothing else is known than how it was imported."""
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        found.setdefault(event.run, []).append(event)
+    return {
+        run: folded
+        for run, own in found.items()
+        if all(event.kind == "import" for event in own) and (folded := folded_import(own)) is not None
+    }
+
+
+def folded_import(events: Iterable[Event]) -> str | None:
+    said = next((made for made in map(imported_by, in_order(events)) if made is not None), None)
+    return None if said is None else canonical_json({"imported": to_dict(said)}).decode()
+
+
+EVENT = insert("event", ("digest", *KNOWN, "extra"))
+
+
+class Taken:
+    """What was new: the runs of records, and the events."""
+
+    def __init__(self, runs: Sequence[str], events: Sequence[Event]) -> None:
+        self.runs = runs
+        self.events = events
 
 
 def whole_record(db: sqlite3.Connection, digest: str) -> bytes:
     """The bytes of a record as they were sealed. Raises Damaged if they are not these any more."""
-    row = db.execute("SELECT json, package_set, packages_at FROM record WHERE digest = ?", (digest,)).fetchone()
-    text, packages, at = row
+    query = "SELECT packed, dictionary, package_set, packages_at FROM record WHERE digest = ?"
+    packed, words, packages, at = db.execute(query, (digest,)).fetchone()
+    try:
+        data = Unpacker(db).unpack(packed, words)
+    except ValueError:
+        raise damaged(digest) from None
     if at is not None:
-        text = text[:at] + packages_text(db, packages) + text[at + 2 :]
-    data: bytes = text.encode()
+        data = data[:at] + packages_text(db, packages) + data[at + 2 :]
     if digest_bytes(data) != digest:
         raise damaged(digest)
     return data
@@ -87,29 +100,33 @@ def every_record(
 
     Asked for in pages, so that writers are not kept waiting where the file has no WAL.
     """
-    names: dict[int, str] = {}
+    names: dict[int, bytes] = {}
+    unpacker = Unpacker(db)
     query = (
-        "SELECT position, digest, json, package_set, packages_at FROM record WHERE position > ? ORDER BY position"
-        " LIMIT 500"
+        "SELECT position, digest, packed, dictionary, package_set, packages_at FROM record WHERE position > ?"
+        " ORDER BY position LIMIT 500"
     )
     while page := db.execute(query, (after,)).fetchall():
-        for after, digest, text, packages, at in page:
+        for after, digest, packed, words, packages, at in page:
             if digest in skip:
                 continue
-            whole = text
+            try:
+                whole = text = unpacker.unpack(packed, words)
+            except ValueError:
+                raise damaged(digest) from None
             if at is not None:
                 if packages not in names:
                     names[packages] = packages_text(db, packages)
                 whole = text[:at] + names[packages] + text[at + 2 :]
-            if digest_bytes(whole.encode()) != digest:
+            if digest_bytes(whole) != digest:
                 raise damaged(digest)
             yield after, json.loads(text)
 
 
-def packages_text(db: sqlite3.Connection, number: int) -> str:
+def packages_text(db: sqlite3.Connection, number: int) -> bytes:
     """The packages of a set as they stand in a record."""
-    found = db.execute("SELECT name, version FROM package WHERE package_set = ?", (number,))
-    return canonical_json(dict(found.fetchall())).decode()
+    found = db.execute("SELECT name, version FROM package_row WHERE package_set = ?", (number,))
+    return canonical_json(dict(found.fetchall()))
 
 
 def damaged(digest: str) -> Damaged:
@@ -118,29 +135,39 @@ def damaged(digest: str) -> Damaged:
     )
 
 
-def mend_record(db: sqlite3.Connection, digest: str, data: bytes, document: Mapping[str, Any]) -> None:
+def mend_record(writer: Writer, record: Prepared) -> None:
     """Put a record that is damaged here in its place again; also its packages, if those are what is wrong."""
-    position = db.execute("SELECT position FROM record WHERE digest = ?", (digest,)).fetchone()
-    db.execute("DELETE FROM record WHERE digest = ?", (digest,))
-    packages = document["environment"].get("packages") or {}
-    number = package_set(db, packages) if packages else None
-    db.execute("DELETE FROM package WHERE package_set = ?", (number,))
-    db.executemany("INSERT INTO package VALUES (?, ?, ?)", [(number, name, v) for name, v in packages.items()])
-    insert_record(db, digest, data, document)
-    if position is not None:
-        db.execute("UPDATE record SET position = ? WHERE digest = ?", (position[0], digest))
+    db = writer.db
+    position = db.execute("SELECT position FROM record WHERE digest = ?", (record.digest,)).fetchone()
+    if record.packages is not None:
+        number = writer.package_set(record.packages)
+        assert number is not None
+        db.execute("DELETE FROM package_row WHERE package_set = ?", (number,))
+        writer.add_packages(number, json.loads(record.packages))
+    if position is None:
+        writer.add_records([record])
+    else:
+        words, text = newest_dictionary(db)
+        db.execute(
+            "UPDATE record SET packed = ?, dictionary = ?, package_set = ?, packages_at = ? WHERE position = ?",
+            (Packer(text).pack(record.text), words, writer.package_set(record.packages), record.at, *position),
+        )
+    refresh(writer, record.id)
 
 
-def insert_event(db: sqlite3.Connection, event: Event) -> bool:
-    """Keep an event; False if it is here already."""
+def insert_events(writer: Writer, events: Iterable[Event]) -> list[Event]:
+    """Keep events; returns those that were not here yet."""
+    found = {event_digest(event): event for event in events}
+    here = writer.among("event", "digest", found)
+    new = {digest: event for digest, event in found.items() if digest not in here}
+    writer.db.executemany(EVENT, [event_row(digest, event) for digest, event in new.items()])
+    return list(new.values())
+
+
+def event_row(digest: str, event: Event) -> tuple[Any, ...]:
     values = [getattr(event, name) for name in KNOWN]
     values[KNOWN.index("value")] = canonical_json(event.value).decode()
-    extra = canonical_json(event.extra).decode() if event.extra else None
-    done = db.execute(
-        f"INSERT OR IGNORE INTO event (digest, {', '.join(KNOWN)}, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (event_digest(event), *values, extra),
-    )
-    return done.rowcount == 1
+    return (digest, *values, canonical_json(event.extra).decode() if event.extra else None)
 
 
 def events_where(db: sqlite3.Connection, condition: str, values: tuple[Any, ...]) -> list[Event]:
@@ -155,45 +182,71 @@ def event_of_row(row: tuple[Any, ...]) -> Event:
     return event_from({**document, **json.loads(row[-1] or "{}")})
 
 
-def refresh(db: sqlite3.Connection, runs: Iterable[str], records_too: bool) -> None:
-    """Derive the rows of some runs again, after records or events of theirs arrived."""
-    for run in runs:
-        shown = db.execute("SELECT position, digest, json FROM record WHERE run = ?", (run,)).fetchall()
-        if not shown:
-            continue  # an event came before its record; it waits
-        position, digest, text = min(shown, key=rank)
-        document = json.loads(text)
-        if records_too:
-            derive(db, document, position, digest)
-        refold(db, document, [row[1] for row in shown if row[1] != digest])
+def refresh(writer: Writer, run: str) -> None:
+    """Derive the rows of a run again, after a record of its came to others, or was mended."""
+    position, _, document, _ = shown_record(writer.db, run)
+    writer.replace_run(run, position, derive(document))
+    refold(writer, run)
 
 
-def rank(row: tuple[int, str, str]) -> tuple[bool, str]:
-    """Which of several records with one id is shown: a finish overrides `lost`, then the smallest digest; so every
-    replica shows the same one, in whatever order they came."""
-    return json.loads(row[2])["status"] == "lost", row[1]
+def shown_record(db: sqlite3.Connection, run: str) -> tuple[int, str, dict[str, Any], list[str]]:
+    """Position, digest and value (without packages) of the record of a run that is shown, and digests of the others.
+
+    A finish overrides `lost`, then the smallest digest counts; so every replica shows the same one, in whatever order
+    they came. One that cannot be read is not shown, where another can. Raises Damaged.
+    """
+    unpacker = Unpacker(db)
+    found = []
+    rows = db.execute("SELECT position, digest, packed, dictionary FROM record WHERE run = ?", (run,)).fetchall()
+    for position, digest, packed, words in rows:
+        try:
+            document = json.loads(unpacker.unpack(packed, words))
+            found.append(((document["status"] == "lost", digest), position, document))
+        except (ValueError, KeyError, TypeError):
+            pass
+    if not found:
+        raise damaged(rows[0][1])
+    (_, shown), position, document = min(found, key=lambda one: one[0])
+    return position, shown, document, [row[1] for row in rows if row[1] != shown]
 
 
-def refold(db: sqlite3.Connection, document: dict[str, Any], others: list[str]) -> None:
-    """Write what events and other records made of a run: the columns of `run`, its tags and its notes."""
-    run = str(document["id"])
+def refold(writer: Writer, run: str) -> None:
+    """Write what events and other records made of a run: the columns of `run_row`, its tags and its notes."""
+    db = writer.db
     events = events_where(db, "run = ?", (run,))
+    (records,) = db.execute("SELECT count(*) FROM record WHERE run = ?", (run,)).fetchone()
+    if records == 1 and all(event.kind == "import" for event in events):
+        db.execute("UPDATE run_row SET folded = ? WHERE id = ?", (folded_import(events), run))
+        return
+    _, _, document, others = shown_record(db, run)
     before = from_dict(Run, document)
     after = fold(before, events)
     changed = {name: to_dict(getattr(after, name)) for name in FOLDED if getattr(after, name) != getattr(before, name)}
     if others:
         changed["warnings"] = [to_dict(w) for w in (*before.warnings, conflict(others))]
-    verdict = after.verdict.grade if after.verdict else None
-    folded = canonical_json(changed).decode() if changed else None
-    db.execute(
-        "UPDATE run SET name = ?, verdict = ?, deleted = ?, folded = ? WHERE id = ?",
-        (plain_text(after.name), plain_text(verdict), is_deleted(events), folded, run),
+    write_fold(writer, after, is_deleted(events), changed)
+
+
+def write_fold(writer: Writer, run: Run, deleted: bool, changed: Mapping[str, Any]) -> None:
+    """Write a run as its events left it."""
+    db = writer.db
+    warnings = changed.get("warnings") or [to_dict(warning) for warning in run.warnings]
+    values = (
+        plain_text(run.name),
+        plain_text(run.verdict.grade if run.verdict else None),
+        deleted,
+        canonical_json(warnings).decode() if warnings else None,
+        canonical_json(changed).decode() if changed else None,
     )
-    db.execute("DELETE FROM tag WHERE run = ?", (run,))
-    db.executemany("INSERT OR IGNORE INTO tag VALUES (?, ?)", [(run, plain_text(tag)) for tag in after.tags])
-    db.execute("DELETE FROM note WHERE run = ?", (run,))
-    notes = [(run, number, plain_text(text)) for number, text in enumerate(after.notes, 1)]
-    db.executemany("INSERT INTO note VALUES (?, ?, ?)", notes)
+    db.execute(
+        "UPDATE run_row SET name = ?, verdict = ?, deleted = ?, warnings = ?, folded = ? WHERE id = ?",
+        (*values, run.id),
+    )
+    (number,) = db.execute("SELECT number FROM run_row WHERE id = ?", (run.id,)).fetchone()
+    for table in ("tag_row", "note_row"):
+        db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
+    tags, notes = ([str(plain_text(text)) for text in words] for words in (run.tags, run.notes))
+    writer.write_words([(number, tags, notes)])
 
 
 def plain_text(text: str | None) -> str | None:
@@ -205,73 +258,3 @@ def conflict(others: list[str]) -> Warning:
         "record_conflict",
         f"There are other records with the id of this run: {', '.join(sorted(others))}. All are kept.",
     )
-
-
-def derive(db: sqlite3.Connection, document: Mapping[str, Any], position: int, digest: str) -> None:
-    """Write the rows that a sealed record alone decides."""
-    run = document["id"]
-    for table in DERIVED:
-        db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
-    columns = run_columns(document)
-    columns |= {"record": position, "record_digest": digest}
-    columns["package_set"] = db.execute("SELECT package_set FROM record WHERE position = ?", (position,)).fetchone()[0]
-    names = ", ".join(columns)
-    marks = ", ".join("?" * len(columns))
-    db.execute(f"INSERT OR REPLACE INTO run ({names}) VALUES ({marks})", [small(v) for v in columns.values()])
-    sources = document.get("param_sources", {})
-    params = document.get("params", {})
-    db.executemany(
-        "INSERT INTO param VALUES (?, ?, ?, ?, ?)", [(run, n, *typed(v), sources.get(n)) for n, v in params.items()]
-    )
-    keys = ("last", "min", "max", "count", "last_step")
-    for name, metric in document.get("metrics", {}).items():
-        db.execute(
-            "INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?, ?)", (run, name, *(small(metric.get(k)) for k in keys))
-        )
-    insert_paths(db, "input", run, document.get("inputs", ()))
-    insert_paths(db, "artifact", run, document.get("artifacts", ()))
-
-
-def run_columns(document: Mapping[str, Any]) -> dict[str, Any]:
-    same = (
-        "id name experiment status cwd exit_code signal seed created_at started_at finished_at duration_s user host why"
-        " fingerprint"
-    )
-    columns = {name: document.get(name) for name in same.split()}
-    columns["created_at"] = columns["created_at"] or ""
-    columns["command"] = canonical_json(document["command"]).decode()
-    code, environment = document.get("code") or {}, document.get("environment") or {}
-    columns |= {f"code_{name}": code.get(name) for name in ("commit", "branch", "dirty", "snapshot", "tree")}
-    columns |= {f"environment_{name}": environment.get(name) for name in ("digest", "kind")}
-    columns["python"] = environment.get("python")
-    parent = document.get("parent") or {}
-    columns |= {"parent_kind": parent.get("kind"), "parent_run": parent.get("run")}
-    replica = (document.get("origin") or {}).get("replica")
-    columns["replica"] = replica if isinstance(replica, str) else None
-    return columns
-
-
-def insert_paths(db: sqlite3.Connection, table: str, run: str, items: Iterable[Mapping[str, Any]]) -> None:
-    keys = ["path", "path_b64", "kind", "digest", "size_bytes", "files", "found"]
-    if table == "input":
-        keys += ["role", "kept", "changed_during_run"]
-    marks = ", ".join("?" * (len(keys) + 1))
-    rows = [(run, *(small(item.get(key)) for key in keys)) for item in items]
-    db.executemany(f"INSERT INTO {table} (run, {', '.join(keys)}) VALUES ({marks})", rows)
-
-
-def typed(value: Any) -> tuple[Any, str]:
-    """A parameter's value as SQL holds it, and its type: `int float bool str null json`."""
-    if isinstance(value, (dict, list)):
-        return canonical_json(value).decode(), "json"
-    return small(value), "null" if value is None else type(value).__name__
-
-
-def small(value: Any) -> Any:
-    """SQLite's integers have 64 bits; of a larger one the nearest float is kept, so that it compares as a number."""
-    if not isinstance(value, int) or -LARGEST <= value < LARGEST:
-        return value
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf

@@ -1,7 +1,7 @@
-"""The tables of the ledger, how a new file gets them and how an older one is migrated.
+"""How a new file gets the tables of the ledger, and how an older one is migrated.
 
-A new file is made from `NEWEST` by plain SQL, because sqlite-utils costs 0.3 s to import; `migrations()` leads from any
-older version to the same schema, and a test holds the two together. See `docs/reference/format-ledger.md`.
+A new file is made from `tables.NEWEST` by plain SQL, because sqlite-utils costs 0.3 s to import; `migrations()` leads
+from any older version to the same schema, and a test holds the two together. See `docs/reference/format-ledger.md`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.errors import Damaged, FormatTooNew, StorageError
+from mltrack.ledger.tables import FIRST, NEWEST
 from mltrack.store.filesystems import open_database
 
 if TYPE_CHECKING:
@@ -37,151 +38,6 @@ ROOM = 64 << 10
 
 BUSY_S = 30
 """How long a statement waits for another process's transaction."""
-
-FIRST = (
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    """CREATE TABLE record (
-    position INTEGER PRIMARY KEY,
-    digest TEXT NOT NULL UNIQUE,
-    run TEXT NOT NULL,
-    json TEXT NOT NULL,
-    package_set INTEGER,
-    packages_at INTEGER
-)""",
-    "CREATE INDEX record_by_run ON record (run)",
-    """CREATE TABLE event (
-    digest TEXT PRIMARY KEY,
-    id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    run TEXT NOT NULL,
-    value TEXT NOT NULL,
-    clock TEXT NOT NULL,
-    at TEXT NOT NULL,
-    replica TEXT NOT NULL,
-    user TEXT,
-    extra TEXT
-)""",
-    "CREATE INDEX event_by_run ON event (run)",
-    """CREATE TABLE run (
-    id TEXT PRIMARY KEY,
-    record INTEGER NOT NULL,
-    record_digest TEXT NOT NULL,
-    name TEXT,
-    experiment TEXT,
-    status TEXT NOT NULL,
-    command TEXT NOT NULL,
-    cwd TEXT NOT NULL,
-    exit_code INTEGER,
-    signal INTEGER,
-    seed INTEGER,
-    created_at TEXT NOT NULL,
-    started_at TEXT,
-    finished_at TEXT,
-    duration_s REAL,
-    user TEXT,
-    host TEXT,
-    why TEXT,
-    fingerprint TEXT,
-    code_commit TEXT,
-    code_branch TEXT,
-    code_dirty INTEGER,
-    code_snapshot TEXT,
-    code_tree TEXT,
-    environment_digest TEXT,
-    environment_kind TEXT,
-    python TEXT,
-    package_set INTEGER,
-    parent_kind TEXT,
-    parent_run TEXT,
-    replica TEXT,
-    verdict TEXT,
-    deleted INTEGER NOT NULL DEFAULT 0,
-    folded TEXT
-)""",
-    "CREATE INDEX run_by_time ON run (created_at)",
-    "CREATE INDEX run_by_name ON run (name)",
-    "CREATE INDEX run_by_snapshot ON run (code_snapshot)",
-    "CREATE INDEX run_by_fingerprint ON run (fingerprint)",
-    """CREATE TABLE param (
-    run TEXT NOT NULL,
-    name TEXT NOT NULL,
-    value,
-    type TEXT NOT NULL,
-    source TEXT,
-    PRIMARY KEY (run, name)
-) WITHOUT ROWID""",
-    "CREATE INDEX param_by_value ON param (name, value)",
-    """CREATE TABLE metric (
-    run TEXT NOT NULL,
-    name TEXT NOT NULL,
-    last,
-    min,
-    max,
-    count INTEGER,
-    last_step,
-    PRIMARY KEY (run, name)
-) WITHOUT ROWID""",
-    "CREATE INDEX metric_by_value ON metric (name, last)",
-    """CREATE TABLE input (
-    run TEXT NOT NULL,
-    path TEXT NOT NULL,
-    path_b64 TEXT,
-    kind TEXT NOT NULL,
-    digest TEXT,
-    size_bytes INTEGER,
-    files INTEGER,
-    role TEXT,
-    found TEXT,
-    kept INTEGER,
-    changed_during_run INTEGER
-)""",
-    "CREATE INDEX input_by_run ON input (run)",
-    "CREATE INDEX input_by_digest ON input (digest)",
-    """CREATE TABLE artifact (
-    run TEXT NOT NULL,
-    path TEXT NOT NULL,
-    path_b64 TEXT,
-    kind TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    size_bytes INTEGER,
-    files INTEGER,
-    found TEXT
-)""",
-    "CREATE INDEX artifact_by_run ON artifact (run)",
-    "CREATE INDEX artifact_by_digest ON artifact (digest)",
-    "CREATE TABLE tag (run TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (run, tag)) WITHOUT ROWID",
-    "CREATE INDEX tag_by_tag ON tag (tag)",
-    "CREATE TABLE note (run TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (run, number))",
-    "CREATE TABLE package_set (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE)",
-    """CREATE TABLE package (
-    package_set INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    version TEXT NOT NULL,
-    PRIMARY KEY (package_set, name)
-) WITHOUT ROWID""",
-    """CREATE VIEW run_package AS
-    SELECT run.id AS run, package.name, package.version FROM run JOIN package USING (package_set)""",
-    """CREATE VIEW record_conflict AS
-    SELECT run, digest, digest = (SELECT record_digest FROM run WHERE id = record.run) AS shown FROM record
-    WHERE run IN (SELECT run FROM record GROUP BY run HAVING count(*) > 1)""",
-    "CREATE TABLE segment (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
-    """CREATE TABLE remote_segment (
-    remote TEXT NOT NULL,
-    segment INTEGER NOT NULL,
-    PRIMARY KEY (remote, segment)
-) WITHOUT ROWID""",
-    """CREATE TABLE segment_item (
-    item TEXT NOT NULL,
-    segment INTEGER NOT NULL,
-    run TEXT NOT NULL,
-    PRIMARY KEY (item, segment)
-) WITHOUT ROWID""",
-    "CREATE INDEX segment_item_by_segment ON segment_item (segment)",
-)
-"""Version 1, frozen: what `m001_initial` makes."""
-
-NEWEST = FIRST
-"""The schema of `VERSION` in one go, for a new file."""
 
 
 def migrations() -> Migrations:

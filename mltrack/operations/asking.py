@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mltrack.ledger.language.tree import Node
     from mltrack.ledger.queries import RunQuery
     from mltrack.operations.request import Tell
+    from mltrack.operations.seeing.runs import Runs
     from mltrack.project import Project
-    from mltrack.records import Run
 
 
 def condition_of(words: Sequence[str], since: str | None = None, branch: str | None = None) -> Node | None:
@@ -70,14 +70,16 @@ def tell_unknown(project: Project, query: RunQuery, tell: Tell) -> None:
 
 def runs(
     query: str = "", *, sort: str = "-created_at", limit: int | None = None, directory: str | Path | None = None
-) -> list[Run]:
+) -> Runs:
     """The runs of the project around `directory` that fit a query of `docs/reference/query.md`, newest first.
 
-    `sort` is a field, after `-` largest first. Without a directory it is the current one's project; in what mltrack
-    laid out, the project that did. Raises UsageError for what cannot be asked, NotFound without a project.
+    A list, with `to_pandas()`, `to_polars()`, `to_arrow()`. `sort` is a field, after `-` largest first. Without a
+    directory it is the current one's project; in what mltrack laid out, the project that did. Raises UsageError for
+    what cannot be asked, NotFound without a project.
     """
     from mltrack.ledger.queries import RunQuery
     from mltrack.operations.find import list_runs
+    from mltrack.operations.seeing.runs import Runs
     from mltrack.project import Project
 
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
@@ -86,7 +88,7 @@ def runs(
     start = Path.cwd() if directory is None else Path(directory).absolute()
     variables = os.environ if directory is None else {}
     with Project.find(start) or laid_out_by(start, variables) or Project.get(start) as project:
-        return list_runs(project, asked)
+        return Runs(list_runs(project, asked), project.root)
 
 
 def laid_out_by(start: Path, variables: Mapping[str, str]) -> Project | None:

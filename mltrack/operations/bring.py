@@ -89,7 +89,7 @@ def find_entries(project: Project, ref: str, path: str) -> list[ManifestEntry]:
     item = find_item(project, run, path)
     try:
         entries = entries_of(project, item, path)
-        ensure_here(project, sorted({entry.digest for entry in entries if entry.digest}))
+        ensure_here(project, sorted({entry.digest for entry in entries if entry.digest}), of=run)
     except DataMissing as error:
         raise type(error)(f"{path} of {run.id} is not to be had. {error.message}", error.hint) from error
     return entries

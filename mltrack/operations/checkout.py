@@ -118,7 +118,7 @@ class _Checkout:
         data = self.data(items, tell)
         if searched is None:
             return self.put(data, None)
-        ensure_here(self.project, [digest for _, digest in code_objects(self.run.code, "code")], tell)
+        ensure_here(self.project, [digest for _, digest in code_objects(self.run.code, "code")], tell, of=self.run)
         stage = Path(temporary_beside(self.top / "code" if self.top.is_dir() else self.top))
         try:
             self.stage(stage)

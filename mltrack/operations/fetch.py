@@ -10,13 +10,32 @@ from mltrack.operations.request import Tell, silent
 
 if TYPE_CHECKING:
     from mltrack.project import Project
+    from mltrack.records import Run
 
 
-def ensure_here(project: Project, digests: Sequence[str], tell: Tell = silent, directories: Iterable[str] = ()) -> None:
+WITHOUT_DATA = "Its record was imported without its data: mltrack pull --data, or push from where it was made."
+
+
+def ensure_here(
+    project: Project,
+    digests: Sequence[str],
+    tell: Tell = silent,
+    directories: Iterable[str] = (),
+    of: Run | None = None,
+) -> None:
     """Every digest is in the local store when this returns, and for those in `directories` all that they list.
 
-    Raises DataMissing with how many are not to be had.
+    Raises DataMissing with how many are not to be had; where `of` is the run they belong to, also why.
     """
+    try:
+        bring_all(project, digests, directories)
+    except DataMissing as error:
+        if of is None or of.imported is None or isinstance(error, Damaged):
+            raise
+        raise DataMissing(error.message, WITHOUT_DATA) from error
+
+
+def bring_all(project: Project, digests: Sequence[str], directories: Iterable[str]) -> None:
     from mltrack.store.checkout import manifest_of
 
     bring(project, digests)

@@ -12,11 +12,16 @@ from mltrack.operations.running.reconcile import reconcile
 from mltrack.operations.series import with_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mltrack.ledger.queries import RunQuery
     from mltrack.project import Project
     from mltrack.records import Run
 
 T = TypeVar("T")
+
+FEW = 100
+"""As many runs or fewer are read at once."""
 
 
 def find_run(project: Project, ref: str) -> Run:
@@ -51,15 +56,36 @@ def list_runs(project: Project, query: RunQuery) -> list[Run]:
 
 def list_documents(project: Project, query: RunQuery) -> list[dict[str, Any]]:
     """The same as the machine interface's JSON values, which for many runs is several times faster."""
+    return list(each_document(project, query))
+
+
+def each_document(project: Project, query: RunQuery) -> Iterator[dict[str, Any]]:
+    """The same one after another: however many there are, only some are in memory."""
     live = [plain(to_dict(run)) for run in alive(project) if fits(run, query)]
-    for document in live:
-        del document["environment"]["packages"]
-    found = project.ledger.documents(query)
-    if query.include_deleted:
-        hidden = project.ledger.deleted_ids()
-        for document in found:
-            document["hidden"] = document["id"] in hidden
-    return joined(live, found, query)
+    if query.without_packages:
+        for document in live:
+            del document["environment"]["packages"]
+    is_live_first = query.sort in ("", "-created_at", "-created")
+    hidden = project.ledger.deleted_ids() if query.include_deleted else None
+    room = query.limit
+    for group in (live, None) if is_live_first else (None, live):
+        for document in each_ended(project, replace(query, limit=room)) if group is None else group:
+            if room is not None:
+                if room <= 0:
+                    return
+                room -= 1
+            if hidden is not None and group is None:
+                document["hidden"] = document["id"] in hidden
+            yield document
+
+
+def each_ended(project: Project, query: RunQuery) -> Iterator[dict[str, Any]]:
+    """Those that are in the ledger; a few are read at once, as there are few."""
+    if query.limit is not None and query.limit <= FEW:
+        return iter(project.ledger.documents(query))
+    from mltrack.ledger.walking import each_document as each_in
+
+    return each_in(project.ledger, query)
 
 
 def alive(project: Project) -> list[Run]:

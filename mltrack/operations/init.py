@@ -30,6 +30,7 @@ TEMPLATE = """\
 # code: {untracked_limit: 10MiB, untracked_total: 100MiB}
 # log: {limit: 64MiB}                        # the output that is kept of one run
 # verdict: {tolerance: {loss: {rel: 0.001}, acc: {abs: 0.005}}, ignore: ["*_time", "logs/*"], compare_limit: 1GiB}
+# goals: {val_loss: min, "*_score": max, grad_norm: none}  # which values of a metric are better, where its name lies
 # remotes: {origin: /mnt/share/project}      # no credentials here, ever
 """
 

@@ -58,7 +58,7 @@ def read_output(project: Project, ref: str, part: Part) -> Iterator[LogLine]:
             run = find_run(project, run.id)  # it has ended in this moment
     log = run.log if part.rank is None else log_of_rank(run, part.rank)
     if log is not None:
-        ensure_here(project, [log.digest])
+        ensure_here(project, [log.digest], of=run)
         yield from wanted(read_log(project.store.read(log.digest)), part)
 
 

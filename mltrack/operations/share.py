@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.config import CHECKOUT_FILE, PROJECT_FILE, read_settings
-from mltrack.errors import MltrackError, NotFound, StorageError, UsageError
+from mltrack.errors import DataMissing, MltrackError, NotFound, StorageError, UsageError
 from mltrack.nouns import noun
+from mltrack.operations.fetch import WITHOUT_DATA
 from mltrack.operations.find import find_run
 from mltrack.operations.keeping.objects import objects_of
 from mltrack.operations.keeping.verify import Problem
@@ -104,19 +105,49 @@ def gather(project: Project, refs: Sequence[str], wheels: bool, images: bool, te
     if not whats:
         return []
     reconcile(project)
-    runs = [find_run(project, ref) for ref in refs] or project.ledger.list()
+    ids, ended = ids_of(project, refs), project.ledger.ids()
+    runs = [project.ledger.get(run) for run in ids if run in ended] if ids else project.ledger.list()
     return carry(project, runs, whats, tell)
 
 
 def push(
     project: Project, refs: Sequence[str] = (), name: str | None = None, progress: Progress | None = None
 ) -> Transfer:
-    """Send runs (all finished ones by default) and what they need to a remote."""
+    """Send runs (all finished ones by default) and what they need to a remote.
+
+    Imported runs whose data never came stay here; that is an error only where they were named. Raises DataMissing.
+    """
+    from mltrack.ledger.bulk import imported_ids
     from mltrack.sync.transfer import push as send
 
     reconcile(project)
-    ids = [find_run(project, ref).id for ref in refs] or None
-    return send(project.remote(name), project.ledger, project.store, objects_of, ids, progress)
+    ids = ids_of(project, refs) or None
+    imported = imported_ids(project.ledger)
+    try:
+        remote = project.remote(name)
+        excused = imported if ids is None else frozenset[str]()
+        return send(remote, project.ledger, project.store, objects_of, ids, progress, excused=excused)
+    except DataMissing as error:
+        if ids is None or imported.isdisjoint(ids):
+            raise
+        raise type(error)(error.message, WITHOUT_DATA) from error
+
+
+def selected(project: Project, words: Sequence[str], where: str | None, tell: Tell = silent) -> list[str]:
+    """The ids of the runs that were named, or that a query asks for; none where nothing is asked, which means all.
+
+    Raises NotFound where none fits, Ambiguous, UsageError.
+    """
+    from mltrack.operations.seeing.selection import Choice, chosen_runs
+
+    choice = Choice(tuple(words), where)
+    return [] if choice.is_empty else [run.id for run in chosen_runs(project, choice, tell)]
+
+
+def ids_of(project: Project, refs: Sequence[str]) -> list[str]:
+    """The runs that are named; whole ids are known at once."""
+    known = project.ledger.ids() if len(refs) > 1 else ()
+    return [ref if ref in known else find_run(project, ref).id for ref in refs]
 
 
 def pull(
@@ -269,7 +300,7 @@ def plan_push(project: Project, refs: Sequence[str] = (), name: str | None = Non
     from mltrack.sync.planning import plan_push as plan
 
     reconcile(project)
-    ids = [find_run(project, ref).id for ref in refs] or None
+    ids = ids_of(project, refs) or None
     return plan(project.remote(name), project.ledger, project.store, objects_of, ids)
 
 

@@ -6,7 +6,7 @@ at whatever write a push was interrupted. A machine writes below its own replica
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -58,6 +58,8 @@ class Transfer:
     """Objects that were needed and there already."""
     repeated: int = 0
     """Of the requests, those that were made again after an error."""
+    left: int = 0
+    """Runs that were not sent, as their data is on neither side and nobody expected it here."""
 
 
 @noun
@@ -71,6 +73,8 @@ class Road:
     progress: Progress | None = None
     grace_s: float = GRACE_S
     """How long files that were merged stay beside the merged one."""
+    excused: Collection[str] = ()
+    """Runs of which data may be missing: they are not sent, and that is no error."""
 
     @property
     def key(self) -> str:
@@ -86,15 +90,16 @@ def push(
     run_ids: Sequence[str] | None = None,
     progress: Progress | None = None,
     grace_s: float = GRACE_S,
+    excused: Collection[str] = (),
 ) -> Transfer:
     """Send the records, events and objects that the remote lacks; only of some runs, if they are given.
 
-    A run of which an object is neither here nor there is not sent; the others are, then DataMissing names its paths.
-    Raises RemoteError; what was sent until then is not sent again.
+    A run of which an object is neither here nor there is not sent; the others are, then DataMissing names its paths,
+    unless the run is `excused`. Raises RemoteError; what was sent until then is not sent again.
     """
     repeated = remote.repeated
     with alone(ledger):
-        moved = send(Road(remote, ledger, store, objects_of, progress, grace_s), run_ids)
+        moved = send(Road(remote, ledger, store, objects_of, progress, grace_s, excused), run_ids)
     return replace(moved, repeated=remote.repeated - repeated)
 
 
@@ -138,11 +143,11 @@ def send(road: Road, run_ids: Sequence[str] | None) -> Transfer:
         hold_fast(sender)
         ledger.confirm(road.key)
     tidy(road, mine, sender)
-    incomplete = list(needs.touching(sender.lacking | needs.unread))
+    incomplete = [need for need in needs.touching(sender.lacking | needs.unread) if need.run not in road.excused]
     if incomplete:
         raise data_missing(incomplete, left_out(remote, stopped, {need.run for need in incomplete}))
     requests = remote.requests - before
-    return Transfer(len(sent.records), len(sent.events), objects, sender.bytes, requests, already)
+    return Transfer(len(sent.records), len(sent.events), objects, sender.bytes, requests, already, left=len(stopped))
 
 
 def added_to(road: Road, unsent: Unsent) -> list[str]:

@@ -1,16 +1,20 @@
-"""The columns of the list of runs: which there are, what each says of a run, and which tell these runs apart."""
+"""The columns of the list of runs: which there are by default, what each says of a run, which tell these runs apart."""
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
-from mltrack.errors import UsageError
+from mltrack.flat import PARTS, quoted
 from mltrack.formats.ranked import split_rank
-from mltrack.nouns import noun
-from mltrack.records import MetricSummary, Run
-from mltrack.views.text import age, cell_width, clean, command_line, duration, number, scalar, short_id, shorten
+from mltrack.records import Run
+from mltrack.views.fitted import Column, Words
+from mltrack.views.tabular import value_words
+from mltrack.views.text import age, cell_width, clean, command_line, number
 
 STATUS = {
     "finished": ("✓", "green"),
@@ -24,77 +28,53 @@ STATUS = {
 MOST = 12
 """At most this many params, and as many metrics, are columns unless they are asked for by name."""
 
-Words = tuple[str, str]
-"""A clean text and its style."""
 
-
-@noun
-class Column:
-    """One column: clean cells, the order in which columns are given room (`rank`), and the least width of use."""
-
-    name: str
-    title: str
-    cells: Sequence[Words]
-    rank: float
-    least: int = 4
-    is_number: bool = False
-    short: Sequence[Words] | None = None
-    """What to show where the cells do not fit."""
-
-    @cached_property
-    def widths(self) -> list[int]:
-        """The cells that each value takes."""
-        return [cell_width(text) for text, _ in self.cells]
-
-    @cached_property
-    def width(self) -> int:
-        return max(cell_width(self.title), *self.widths)
-
-
-def default_columns(runs: Sequence[Run], now: float) -> list[Column]:
-    """Id, status, age and name; then params that differ and metrics, in turn; then the command and tags."""
+def default_columns(runs: Sequence[Run], now: float, focus: Sequence[Column] = ()) -> list[Column]:
+    """Id, status, age, name; what the list was chosen or sorted by (`focus`, of any rank); then params that differ and
+    metrics, in turn; then the command and tags."""
     made = [id_column(runs), status_column(runs), age_column(runs, now)]
     if any(run.name for run in runs):
         made.append(text_column("name", runs, lambda run: run.name, 3, "bold", least=12))
     if len({run.experiment for run in runs}) > 1:
         made.append(text_column("experiment", runs, lambda run: run.experiment, 4))
-    params = telling([run.params for run in runs], len(runs) > 1)[:MOST]
-    metrics = of_first_rank(telling([run.metrics for run in runs], False))[:MOST]
+    asked = {column.name for column in focus}
+    made += [replace(column, rank=2.5 + place / 1000) for place, column in enumerate(focus)]
+    params = [name for name in telling_params(runs) if f"params.{name}" not in asked]
+    metrics = [name for name in telling_metrics(runs) if f"metrics.{name}" not in asked]
     made += [param_column(name, runs, 6 + 2 * place) for place, name in enumerate(params)]
     made += [metric_column(name, runs, 5 + 2 * place) for place, name in enumerate(metrics)]
-    made.append(text_column("command", runs, lambda run: command_line(run.command), 8.5, least=16))
+    is_told_apart = len({run.command for run in runs}) > 1 or len(runs) == 1
+    made.append(
+        text_column("command", runs, lambda run: command_line(run.command), 8.5 if is_told_apart else 99, least=16)
+    )
     if any(run.tags for run in runs):
         made.append(text_column("tags", runs, lambda run: ", ".join(run.tags), 8.7, "cyan"))
     return with_short_titles(made)
 
 
-def chosen_columns(runs: Sequence[Run], names: Sequence[str], now: float) -> list[Column]:
-    """The columns asked for, in that order; `params` and `metrics` stand for all of them."""
-    params, metrics = telling([run.params for run in runs], False), telling([run.metrics for run in runs], False)
-    made: list[Column] = []
-    for name in names:
-        if name in ("params", "metrics"):
-            every = params if name == "params" else of_first_rank(metrics)
-            make = param_column if name == "params" else metric_column
-            made += [make(item, runs, 0) for item in every]
-        elif name in FACTS:
-            made.append(fact_column(name, runs, now))
-        elif name.removeprefix("metrics.") in metrics and not name.startswith("params."):
-            made.append(metric_column(name.removeprefix("metrics."), runs, 0))
-        elif name.removeprefix("params.") in params:
-            made.append(param_column(name.removeprefix("params."), runs, 0))
-        else:
-            raise unknown_column(name, [*FACTS, "params", "metrics", *params, *metrics])
-    unique = {column.name: column for column in made}
-    return with_short_titles(list(unique.values()))
+def default_names(runs: Sequence[Run]) -> list[str]:
+    """The same columns by their names in the query language, for a table that is written to a file."""
+    names = ["id", "status", "created_at"]
+    names += ["name"] if any(run.name for run in runs) else []
+    names += ["experiment"] if len({run.experiment for run in runs}) > 1 else []
+    names += [f"params.{quoted_name(name)}" for name in telling_params(runs)]
+    names += [f"metrics.{quoted_name(name)}" for name in telling_metrics(runs)]
+    return [*names, "command", *(["tags"] if any(run.tags for run in runs) else [])]
 
 
-def unknown_column(name: str, known: Sequence[str]) -> UsageError:
-    from difflib import get_close_matches
+def quoted_name(name: str) -> str:
+    """A name as the query language takes it, in quotes where it would be read as something else."""
+    is_plain = name.replace("_", "").replace(".", "").isalnum() and name.rpartition(".")[2] not in PARTS
+    return name if is_plain else quoted(name)
 
-    near = get_close_matches(name, known, 1)
-    hint = f"Did you mean {near[0]}?" if near else f"Known columns: {', '.join(known[:30])}."
-    return UsageError(f"There is no column {name!r}.", hint)
+
+def telling_params(runs: Sequence[Run]) -> list[str]:
+    """The params that differ between these runs, or all of a single one: those that most runs have first."""
+    return telling([run.params for run in runs], len(runs) > 1)[:MOST]
+
+
+def telling_metrics(runs: Sequence[Run]) -> list[str]:
+    return of_first_rank(telling([run.metrics for run in runs], False))[:MOST]
 
 
 def of_first_rank(names: Sequence[str]) -> list[str]:
@@ -110,7 +90,13 @@ def telling(mappings: Sequence[Mapping[str, Any]], only_differing: bool) -> list
             values.setdefault(key, []).append(value)
     differs = {key: len(found) < len(mappings) or is_mixed(found) for key, found in values.items()}
     keys = [key for key in values if differs[key] or not only_differing]
-    return sorted(keys, key=lambda key: (not differs[key], -len(values[key])))
+    return sorted(keys, key=lambda key: (not differs[key], -len(values[key]), natural(key)))
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """What names sort by where their numbers count as numbers: layer2 before layer10."""
+    parts = re.split(r"([0-9]{1,18})", name)
+    return [(0, int(part), "") if place % 2 else (1, 0, part) for place, part in enumerate(parts)]
 
 
 def is_mixed(values: Sequence[Any]) -> bool:
@@ -150,6 +136,11 @@ def param_column(name: str, runs: Sequence[Run], rank: float) -> Column:
     return value_column(f"params.{name}", cells, rank, is_number)
 
 
+def metric_column(name: str, runs: Sequence[Run], rank: float) -> Column:
+    last = [summary.last if summary is not None else None for summary in (run.metrics.get(name) for run in runs)]
+    return value_column(f"metrics.{name}", [(text, "cyan") for text in even_numbers(last)], rank)
+
+
 def value_column(full_name: str, cells: Sequence[Words], rank: float, is_number: bool = True) -> Column:
     """A column of params or metrics. Numbers are never cut, as half a number is a lie; a long title or text may be."""
     title = clean(full_name.split(".", 1)[1])
@@ -159,59 +150,60 @@ def value_column(full_name: str, cells: Sequence[Words], rank: float, is_number:
 
 
 def param_text(params: Mapping[str, Any], name: str) -> str:
-    return shorten(scalar(params[name]), 200) if name in params else ""
+    return value_words(params[name]) if name in params else ""
 
 
-def metric_column(name: str, runs: Sequence[Run], rank: float) -> Column:
-    return value_column(f"metrics.{name}", [(metric_text(run.metrics.get(name)), "cyan") for run in runs], rank)
+def even_numbers(values: Sequence[Any]) -> list[str]:
+    """Numbers in about five digits, all with as many behind the point, so that they can be compared at a glance; as
+    many as each needs, where fewer would make different ones look the same. Nothing for None."""
+    texts = ["" if value is None else number(value) for value in values]
+    usual = [text for text in texts if "." in text and "e" not in text]
+    if not usual:
+        return texts
+    digits = max(len(text.rpartition(".")[2]) for text in usual)
+    before = max(len(text.partition(".")[0].lstrip("-")) for text in texts if text[-1:].isdigit() and "e" not in text)
+    places = min(digits, max(1, 5 - before))
+    evened = [even(value, text, places) for value, text in zip(values, texts, strict=True)]
+    return evened if len(set(evened)) == len(set(texts)) else texts
 
 
-def metric_text(summary: MetricSummary | None) -> str:
-    return "" if summary is None else number(summary.last)
+def even(value: Any, text: str, places: int) -> str:
+    """A number with so many digits behind the point; as it was, where that would show too little of it."""
+    is_plain = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_plain or "e" in text or (value and abs(value) < 10.0 ** (1 - places)):
+        return text
+    return f"{value + 0.0:.{places}f}" if abs(value) < 1e7 else text
 
 
 def with_short_titles(columns: list[Column]) -> list[Column]:
-    """`model.encoder.depth` as `depth`, where no other column ends like that."""
-    from dataclasses import replace
-
-    ends = [column.title.rsplit(".", 1)[-1] for column in columns]
+    """The shortest ends of the names of params and metrics that no other column's name ends in: `model.encoder.depth`
+    as `depth`, but `val.loss` beside `train.loss`."""
+    named = {
+        column.name: ends_of(column.title) for column in columns if column.name.startswith(("params.", "metrics."))
+    }
+    used = Counter(end for ends in named.values() for end in ends)
+    used.update(column.title for column in columns if column.name not in named)
+    whole = Counter(column.title for column in columns)
     return [
-        replace(column, title=end) if "." in column.title and end and ends.count(end) == 1 else column
-        for column, end in zip(columns, ends, strict=True)
+        titled(column, short_title(column, named[column.name], used, whole)) if column.name in named else column
+        for column in columns
     ]
 
 
-FACTS: dict[str, Callable[[Run], str]] = {
-    "id": lambda run: run.id,
-    "status": lambda run: run.status,
-    "age": lambda run: run.created_at,
-    "name": lambda run: run.name or "",
-    "experiment": lambda run: run.experiment or "",
-    "command": lambda run: command_line(run.command),
-    "tags": lambda run: ", ".join(run.tags),
-    "why": lambda run: run.why or "",
-    "notes": lambda run: "; ".join(run.notes),
-    "created_at": lambda run: run.created_at,
-    "duration_s": lambda run: "" if run.duration_s is None else duration(run.duration_s),
-    "exit_code": lambda run: "" if run.exit_code is None else str(run.exit_code),
-    "seed": lambda run: "" if run.seed is None else str(run.seed),
-    "user": lambda run: run.user or "",
-    "host": lambda run: run.host or "",
-    "commit": lambda run: short_id(run.code.commit or ""),
-    "branch": lambda run: run.code.branch or "",
-    "python": lambda run: run.environment.python or "",
-    "verdict": lambda run: run.verdict.grade if run.verdict else "",
-    "preflight": lambda run: run.preflight.grade if run.preflight else "",
-}
-"""Columns that are not a param or a metric, and what each says of a run."""
+def titled(column: Column, title: str) -> Column:
+    """The column under a title of which enough is to be seen."""
+    return replace(column, title=title, least=max(column.least, min(cell_width(title), 9)))
 
 
-def fact_column(name: str, runs: Sequence[Run], now: float) -> Column:
-    """One of FACTS; id, status and age look as they do by default."""
-    if name == "id":
-        return id_column(runs)
-    if name == "status":
-        return status_column(runs)
-    if name == "age":
-        return age_column(runs, now)
-    return text_column(name, runs, FACTS[name], 0)
+def short_title(column: Column, ends: Sequence[str], used: Counter[str], whole: Counter[str]) -> str:
+    alone = next((end for end in ends if used[end] == 1), None)
+    if alone is not None:
+        return alone
+    return column.title if whole[column.title] == 1 else clean(column.name)
+
+
+def ends_of(title: str) -> list[str]:
+    """`model.encoder.depth` -> depth, encoder.depth, model.encoder.depth; a part of a summary stays with its metric."""
+    breaks = [place for place, sign in enumerate(title) if sign in "./" and title[place + 1 :].strip("./")]
+    ends = [title[place + 1 :] for place in reversed(breaks)]
+    return [end for end in ends if end not in PARTS] + [title]

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mltrack.views.json import dumps
 from mltrack.views.page import Renderable
+from mltrack.views.text import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+BLOCK = 1 << 16
+"""Characters that are collected before they are written."""
+
 PLAIN_GLYPHS = str.maketrans(
-    {"✓": "+", "✗": "x", "●": "*", "■": "#", "→": ">", "▲": "^", "▼": "v", "·": "-", "…": "~", "×": "x", "─": "-"}
-)
+    {"✓": "+", "✗": "x", "●": "*", "■": "#", "→": ">", "▲": "^", "▼": "v", "·": "-", "…": "~", "×": "x", "─": "-",
+     "▁": "_", "▂": ".", "▃": ":", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#",
+     "★": "*", "▽": "v", "≈": "~", "—": "-", "▦": "#", "\u200e": ""}
+)  # fmt: skip
 """What stands for our own glyphs where the stream's encoding lacks them; one cell each, so that columns still meet."""
 
 
@@ -31,6 +38,23 @@ def show(renderable: Renderable | str, *, stderr: bool = False) -> None:
     write(stream, text)
 
 
+def show_parts(parts: Iterable[str]) -> None:
+    """Write a text to standard output as its parts come, as it is."""
+    waiting, size = list[str](), 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= BLOCK:
+            write(sys.stdout, "".join(waiting))
+            waiting, size = [], 0
+    write(sys.stdout, "".join(waiting))
+
+
+def shown_parts(parts: Iterable[str]) -> Iterator[str]:
+    """The same for a terminal: what could command it is made visible."""
+    return ("\n".join(map(clean, part.split("\n"))) for part in parts)
+
+
 def show_json(value: Any) -> None:
     """Write a value to standard output as JSON."""
     write(sys.stdout, dumps(value, ascii_only=not speaks_unicode(sys.stdout)) + "\n")
@@ -38,12 +62,16 @@ def show_json(value: Any) -> None:
 
 def write(stream: TextIO, text: str) -> None:
     """Write all of a text, replacing what the stream's encoding cannot say, and flush it."""
+    stream.write(spoken(stream, text))
+    stream.flush()
+
+
+def spoken(stream: TextIO, text: str) -> str:
+    """The text with stand-ins for what the stream's encoding cannot say."""
     encoding = stream.encoding or "utf-8"
     if not speaks_unicode(stream):
         text = text.translate(PLAIN_GLYPHS)
-    text = text.encode(encoding, "backslashreplace").decode(encoding)
-    stream.write(text)
-    stream.flush()
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def speaks_unicode(stream: TextIO) -> bool:

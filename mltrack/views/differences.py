@@ -1,45 +1,69 @@
-"""The differences between two runs, told to a person: what changed, by how much, and the code's patch."""
+"""The differences between two runs, told to a person: what changed, by how much, and the code's patch.
+
+Sections without a difference are silent; a terminal gets the beginning of long ones, a pipe all of them.
+"""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mltrack.compare.changes import Change
-from mltrack.compare.differences import LIBRARIES, SECTIONS, Differences, families
-from mltrack.records import MetricSummary, Run
+from mltrack.compare.differences import LIBRARIES, PACKAGES, SECTIONS, Differences, families
+from mltrack.compare.packages import direction
+from mltrack.nouns import noun
+from mltrack.records import Run
 from mltrack.views.columns import STATUS
-from mltrack.views.page import Cell, Grid, Listing, Page
-from mltrack.views.show import extent, name_of
-from mltrack.views.text import ago, duration, number, percent, scalar, short_digest, short_id, signed, size
-from mltrack.views.verdict import heads
+from mltrack.views.diff.code import Patch, Stat
+from mltrack.views.diff.numbers import Numbers, numbers_block, remark_of_all
+from mltrack.views.page import Cell, Grid, Page
+from mltrack.views.text import ago, duration, scalar, short_digest, short_id, size
 
 if TYPE_CHECKING:
-    from mltrack.compare.noise.intervals import Noted
+    from mltrack.views.diff.numbers import Series
 
 MOST = 40
-"""A terminal shows at most this many changes of a section; a pipe and --json have them all."""
-MOST_PATCH_LINES = 400
-MORE = "... and {} more; --json has them all"
+"""A terminal shows at most this many changes of a section, unless all are asked for."""
+MORE = "... and {} more; --all shows them"
+CIRCUMSTANCES, PATCH = "circumstances", "patch"
+NAMES = (*SECTIONS, CIRCUMSTANCES, PATCH)
+"""What can be asked for by name."""
 
 GLYPHS = {
     "added": ("+", "green"),
     "removed": ("-", "red"),
     "changed": ("~", "yellow"),
-    "renamed": ("→", "cyan"),
-    "unknown": ("?", "yellow"),
     "rebuilt": ("~", "yellow"),
     "moved": ("→", "cyan"),
+    "up": ("▲", "green"),
+    "down": ("▼", "red"),
 }
-GIT_LETTERS = {"A": "added", "D": "removed", "M": "changed", "R": "renamed"}
-NO_NOISE: Mapping[str, Noted] = MappingProxyType({})
 OBJECT_ID = re.compile(r"(?:b3:)?[0-9a-f]{40,64}")
 
 
-def differences_page(differences: Differences, a: Run, b: Run, now: float | None = None) -> Page:
+@noun
+class Asked:
+    """What of a comparison is to be seen."""
+
+    sections: tuple[str, ...] = NAMES
+    is_whole: bool = False
+    """All changes of a section on a terminal too?"""
+    series: tuple[Series, Series] = ({}, {})
+    """Metric -> its values, of both runs."""
+
+    @property
+    def limit(self) -> int | None:
+        return None if self.is_whole else MOST
+
+
+EVERYTHING = Asked()
+
+
+def differences_page(
+    differences: Differences, a: Run, b: Run, now: float | None = None, asked: Asked = EVERYTHING
+) -> Page:
     """The whole comparison of the runs a and b; `now` is in seconds since 1970, for ages."""
     page = Page()
     moment = time.time() if now is None else now
@@ -48,21 +72,44 @@ def differences_page(differences: Differences, a: Run, b: Run, now: float | None
     page.line((summary(differences), "bold" if not differences.is_empty else "green"))
     for section in SECTIONS:
         changes = getattr(differences, section)
-        if section == "code" and (changes or differences.code_files):
-            code_section(page, differences)
-        elif section == "metrics" and changes:
-            page.heading("Metrics")
-            number_section(page, changes, (short_id(a.id), short_id(b.id)), differences.noise)
-        elif changes:
-            page.heading(section.capitalize())
-            DRAWN.get(section, plain_section)(page, changes, (short_id(a.id), short_id(b.id)))
+        if section in asked.sections and (changes or (section == "code" and differences.code_files)):
+            page.heading(section.capitalize(), remark_of_all(changes) if section == "metrics" else "")
+            section_of(page, section, differences, asked)
     told = [change for change in differences.informative if change.what != "created_at"]
-    if told:
+    if told and CIRCUMSTANCES in asked.sections:
         page.heading("Circumstances", "not counted as differences")
-        plain_section(page, told, ("", ""))
-    if differences.patch:
-        patch_section(page, differences.patch)
+        plain_section(page, told, asked.limit)
+    if differences.patch and PATCH in asked.sections:
+        page.heading("Patch")
+        page.add([Patch(differences.patch)])
     return page
+
+
+def section_of(page: Page, section: str, differences: Differences, asked: Asked) -> None:
+    """What one section has to tell, in its own shape."""
+    changes: Sequence[Change] = getattr(differences, section)
+    ids = short_id(differences.a), short_id(differences.b)
+    if section == "command":
+        command_section(page, changes, asked.limit)
+    elif section == "code":
+        plain_section(page, changes, asked.limit)
+        page.add([Stat(differences.code_files, asked.limit, MORE)])
+    elif section == "environment":
+        environment_section(page, changes, asked.limit)
+    elif section == "params":
+        page.add([numbers_block(changes, Numbers(ids, asked.limit, MORE, {}, {}))])
+    elif section == "metrics":
+        remark = remark_of_all(changes)
+        known = Numbers(ids, asked.limit, MORE, differences.noise, differences.goals, asked.series, remark)
+        page.add([numbers_block(changes, known)])
+    elif section in ("inputs", "artifacts"):
+        from mltrack.views.diff.data import Limits, file_blocks
+
+        inside = {what: data for (where, what), data in differences.data.items() if where == section}
+        limits = Limits(None, None, None, MORE) if asked.is_whole else Limits(MOST, more=MORE)
+        page.add(file_blocks(changes, inside, limits))
+    else:
+        plain_section(page, changes, asked.limit)
 
 
 def run_row(letter: str, run: Run, now: float) -> tuple[Cell, ...]:
@@ -95,11 +142,11 @@ def value_text(what: str, value: object) -> str:
     return scalar(value)
 
 
-def plain_section(page: Page, changes: Sequence[Change], ids: tuple[str, str]) -> None:
+def plain_section(page: Page, changes: Sequence[Change], limit: int | None = MOST) -> None:
     """One change a line: `cores  8 -> 2`."""
     flags = [change for change in changes if change.what == "cpu_flags"]
     rows = [(c.what, value_text(c.what, c.a), ("→", "dim"), value_text(c.what, c.b)) for c in changes if c not in flags]
-    page.grid(Grid(rows, "<<<<", limit=MOST, more=MORE))
+    page.grid(Grid(rows, "<<<<", limit=limit, more=MORE))
     for change in flags:
         page.line("  ", change.what, "  ", *flag_words(change.a, "- ", "red"), *flag_words(change.b, "+ ", "green"))
 
@@ -109,7 +156,7 @@ def flag_words(flags: Sequence[str] | None, sign: str, style: str) -> list[Cell]
     return [(sign, style), (f"{', '.join(families(flags))}  ", style)] if flags else []
 
 
-def command_section(page: Page, changes: Sequence[Change], ids: tuple[str, str]) -> None:
+def command_section(page: Page, changes: Sequence[Change], limit: int | None) -> None:
     """The two commands below one another, the words that only one has in colour."""
     for change in changes:
         if change.what == "command":
@@ -117,7 +164,7 @@ def command_section(page: Page, changes: Sequence[Change], ids: tuple[str, str])
             page.line("  ", ("+ ", "green"), *marked(change.b, change.a, "green"))
     others = [change for change in changes if change.what != "command"]
     if others:
-        plain_section(page, others, ids)
+        plain_section(page, others, limit)
 
 
 def marked(words: Sequence[str], others: Sequence[str], style: str) -> list[Cell]:
@@ -130,132 +177,22 @@ def marked(words: Sequence[str], others: Sequence[str], style: str) -> list[Cell
     return [(f"{quote(word)} ", "" if place in same else style) for place, word in enumerate(words)]
 
 
-def number_section(
-    page: Page, changes: Sequence[Change], ids: tuple[str, str], noise: Mapping[str, Noted] = NO_NOISE
-) -> None:
-    """Params and metrics: both values, the change and its per cent, and whether that is more than noise."""
-    rows = [number_row(change) for change in changes]
-    if not noise:
-        page.grid(Grid(rows, "<>>>><", heads("", *ids, "", "", ""), limit=MOST, more=MORE))
-        return
-    rows = [(*row, noise_cell(noise.get(change.what))) for row, change in zip(rows, changes, strict=True)]
-    page.grid(Grid(rows, "<>>>><<", heads("", *ids, "", "", "", ""), limit=MOST, more=MORE))
-
-
-def noise_cell(noted: Noted | None) -> Cell:
-    """`inside noise (10 repetitions)`."""
-    if noted is None:
-        return ""
-    from mltrack.compare.noise.intervals import FEW
-
-    many = f"{noted.repetitions} {'seeds' if noted.vary == 'seed' else 'repetitions'}"
-    many += ", too few" if noted.repetitions < FEW else ""
-    return (f"inside noise ({many})", "green") if noted.is_inside else (f"outside noise ({many})", "yellow")
-
-
-def number_row(change: Change) -> tuple[Cell, ...]:
-    if change.kind in ("added", "removed"):
-        _, style = GLYPHS[change.kind]
-        a, b = ("", shown(change.b)) if change.kind == "added" else (shown(change.a), "")
-        return change.what, a, b, "", "", (change.kind, style)
-    delta = change.change
-    told = f"{'▲' if delta > 0 else '▼'} {signed(delta)}" if delta else ""
-    share = percent(change.percent) if delta else ""
-    return change.what, shown(change.a), shown(change.b), (told, "cyan"), share, aside(change)
-
-
-def shown(value: object) -> str:
-    return number(value.last) if isinstance(value, MetricSummary) else scalar(value)
-
-
-def aside(change: Change) -> Cell:
-    """What else differs in a metric whose last point is the same, or was reached in another number of points."""
-    a, b = change.a, change.b
-    if not isinstance(a, MetricSummary) or not isinstance(b, MetricSummary):
-        return ("other type", "dim") if shown(a) == shown(b) else ""
-    if a.count != b.count:
-        return (f"{a.count:,} → {b.count:,} points", "dim")
-    if a.last == b.last:
-        return (f"min {number(a.min)} → {number(b.min)}, max {number(a.max)} → {number(b.max)}", "dim")
-    return ""
-
-
-def environment_section(page: Page, changes: Sequence[Change], ids: tuple[str, str]) -> None:
+def environment_section(page: Page, changes: Sequence[Change], limit: int | None) -> None:
     """What is not a package first; then packages: up, down, new or gone, built anew or from elsewhere."""
-    others = [change for change in changes if not change.what.startswith("packages.")]
+    others = [change for change in changes if not change.what.startswith(PACKAGES)]
     if others:
-        plain_section(page, others, ids)
-    rows = [package_row(change) for change in changes if change.what.startswith("packages.")]
-    page.grid(Grid(rows, "<<<<<", limit=MOST, more=MORE))
+        plain_section(page, others, limit)
+    packages = [change for change in changes if change.what.startswith(PACKAGES)]
+    page.grid(Grid([package_row(change) for change in packages], "<<<<<<", limit=limit, more=MORE))
 
 
 def package_row(change: Change) -> tuple[Cell, ...]:
-    glyph, style = GLYPHS[change.kind]
-    if change.kind == "rebuilt":
-        return (glyph, style), change.what.removeprefix("packages."), change.a or "", "", ("other files", "dim")
-    if change.kind == "changed":
-        a, b = release(change.a), release(change.b)
-        glyph, style = ("▲", "green") if a < b else ("▼", "red") if b < a else (glyph, style)
-    arrow = "→" if change.kind in ("changed", "moved") else ""
-    return (glyph, style), change.what.removeprefix("packages."), change.a or "", (arrow, "dim"), change.b or ""
-
-
-def release(version: str) -> tuple[int, ...]:
-    """The release numbers of a version, without trailing zeros: `2.10.0rc1` -> (2, 10)."""
-    found = re.match(r"[vV]?\d+(?:\.\d+)*", version)
-    numbers = [int(part) for part in found[0].lstrip("vV").split(".")] if found else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
-
-
-def file_section(page: Page, changes: Sequence[Change], ids: tuple[str, str]) -> None:
-    """Inputs and artifacts."""
-    page.grid(Grid([file_row(change) for change in changes], "<<<", limit=MOST, more=MORE))
-
-
-def file_row(change: Change) -> tuple[Cell, ...]:
-    a, b = change.a, change.b
-    path = f"{name_of(a)} → {name_of(b)}" if a and b and a.path != b.path else name_of(b or a)
-    if change.kind == "changed":
-        told = f"{extent(a)} {short_digest(a.digest)} → {extent(b)} {short_digest(b.digest)}"
-    elif change.kind == "renamed":
-        told = "renamed, the same bytes"
-    elif change.kind == "unknown":
-        told = "cannot tell: it changed during the run, or could not be read"
-    else:
-        told = f"{change.kind}, {extent(b or a)}"
-    return GLYPHS[change.kind], path, told
-
-
-def code_section(page: Page, differences: Differences) -> None:
-    """Commit and tree, then the files."""
-    page.heading("Code")
-    plain_section(page, differences.code, ("", ""))
-    rows = [(GLYPHS[GIT_LETTERS.get(item.status[:1], "changed")], item.path) for item in differences.code_files]
-    page.grid(Grid(rows, "<<", limit=MOST, more=MORE))
-
-
-def patch_section(page: Page, patch: str) -> None:
-    """The patch in the usual colours; a terminal shows its beginning only."""
-    page.heading("Patch")
-    lines = patch.rstrip("\n").split("\n")
-    more = "... and {} more lines; the whole patch goes into a pipe"
-    page.add([Listing([(line, patch_style(line)) for line in lines], limit=MOST_PATCH_LINES, more=more)])
-
-
-def patch_style(line: str) -> str:
-    if line.startswith(("diff ", "index ", "--- ", "+++ ", "new file", "deleted file", "rename ", "similarity ")):
-        return "bold"
-    return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-
-
-DRAWN: dict[str, Callable[[Page, Sequence[Change], tuple[str, str]], None]] = {
-    "command": command_section,
-    "environment": environment_section,
-    "inputs": file_section,
-    "params": number_section,
-    "metrics": number_section,
-    "artifacts": file_section,
-}
-"""Sections with a shape of their own."""
+    """Glyph, name, both versions, and in a word what happened."""
+    kind = direction(change.a, change.b) if change.kind == "changed" else change.kind
+    glyph, style = GLYPHS[kind]
+    name = change.what.removeprefix(PACKAGES)
+    if kind == "rebuilt":
+        return (glyph, style), name, change.a or "", "", "", ("other files", "dim")
+    arrow = "→" if change.a and change.b else ""
+    word = "elsewhere" if kind == "moved" else kind
+    return (glyph, style), name, change.a or "", (arrow, "dim"), change.b or "", (word, style)

@@ -224,7 +224,7 @@ def differences_page(found: EnvironmentDifferences) -> Page:
     page.line((summary(found), "green" if found.is_empty else "bold"))
     if found.software:
         page.heading("Software")
-        plain_section(page, found.software, (a, b))
+        plain_section(page, found.software)
     if found.packages:
         page.heading("Packages", tally(found.packages))
         ordered = sorted(found.packages, key=lambda change: ORDER.index(change.kind))
@@ -237,7 +237,7 @@ def differences_page(found: EnvironmentDifferences) -> Page:
     for title, changes in sections:
         if changes:
             page.heading(title)
-            plain_section(page, [replace(change, what=below(change.what)) for change in changes], (a, b))
+            plain_section(page, [replace(change, what=below(change.what)) for change in changes])
     if found.remarks:
         page.blank()
         for remark in found.remarks:

@@ -26,5 +26,15 @@ def dumps(value: Any, ascii_only: bool = False) -> str:
 
 def dumps_lines(documents: Sequence[Any]) -> str:
     """A JSON list with one item a line: thousands of runs are written ten times faster than indented."""
-    lines = ",\n".join(json.dumps(item, ensure_ascii=False, allow_nan=False) for item in documents)
+    lines = ",\n".join(map(dumps_line, documents))
     return f"[\n{lines}\n]" if lines else "[]"
+
+
+def dumps_line(document: Any) -> str:
+    """A document as JSON on one line, without a line feed."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False)
+
+
+def ascii_only(text: str) -> str:
+    """The same JSON for a stream that has no other signs."""
+    return text if text.isascii() else "".join(sign if sign.isascii() else json.dumps(sign)[1:-1] for sign in text)

@@ -12,9 +12,9 @@ from functools import cache
 from typing import Protocol
 
 from mltrack.nouns import noun
-from mltrack.views.text import cell_width, clean, shorten
+from mltrack.views.text import cell_width, clean, kept_in_place, shorten
 
-STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+STYLES = {"bold": "1", "dim": "2", "reverse": "7", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 LABEL = 13
 """Cells of the labels of fields."""
 NARROWEST = 8
@@ -22,6 +22,14 @@ NARROWEST = 8
 
 Cell = str | tuple[str, str]
 """A text, or a text with its style: one or more names of STYLES, separated by blanks."""
+
+
+class Block(Protocol):
+    """A part of a page."""
+
+    def draw(self, width: int | None, colour: bool) -> list[str]:
+        """Its lines; `width` in cells, None for a pipe."""
+        ...
 
 
 class Renderable(Protocol):
@@ -176,7 +184,7 @@ class Grid:
                     text = shorten(text, widths[place])
                     used = cell_width(text)
                 blank = " " * (widths[place] - used)
-                drawn = painted(text, style, colour)
+                drawn = painted(text if width is None else kept_in_place(text), style, colour)
                 parts.append(blank + drawn if self.aligns[place] == ">" else drawn + blank)
             lines.append((" " * self.indent + (" " * self.gap).join(parts)).rstrip(" "))
         return lines
@@ -208,9 +216,6 @@ class Listing:
         if len(shown) < len(self.lines):
             drawn.append(painted(self.more.format(f"{len(self.lines) - len(shown):,}"), "dim", colour))
         return drawn
-
-
-Block = Line | Field | Item | Grid | Listing
 
 
 @dataclass

@@ -10,15 +10,14 @@ from mltrack.compare.changes import metric_number
 from mltrack.digest import plain
 from mltrack.nouns import noun
 from mltrack.views.page import Renderable, painted
-from mltrack.views.text import cell_width, clean, count, number, scalar
+from mltrack.views.text import clean, count, scalar
 
 if TYPE_CHECKING:
     from mltrack.formats.metrics import Point
 
-ROWS = 12
+ROWS = 14
+"""Lines of the plot, its horizontal axis among them."""
 WIDEST = 100
-_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-"""The bits of a braille character, by row and column."""
 
 
 def series_page(name: str, points: Sequence[tuple[Any, float | str]]) -> Renderable:
@@ -44,14 +43,11 @@ class Series:
         """A plot with its scales, or for a pipe one point a line, separated by a tab."""
         if width is None:
             return "".join([point_line(step, value) for step, value in self.points])
-        drawn = [
-            (float(place), float(value))
-            for place, value in enumerate(map(self.finite, self.points))
-            if value is not None
-        ]
+        values = [self.finite(point) for point in self.points]
+        drawn = [value for value in values if value is not None]
         lines = [f"{painted(clean(self.name), 'bold', colour)}  {count(len(self.points), 'point')}"]
         if drawn:
-            lines += self.plot(drawn, width, colour)
+            lines += self.plot([math.nan if value is None else value for value in values], width, colour)
         missing = len(self.points) - len(drawn)
         if missing:
             lines.append(painted(f"{count(missing, 'point')} not drawn: no finite number.", "yellow", colour))
@@ -67,20 +63,17 @@ class Series:
         except OverflowError:
             return None
 
-    def plot(self, drawn: list[tuple[float, float]], width: int, colour: bool) -> list[str]:
-        low, high = min(value for _, value in drawn), max(value for _, value in drawn)
-        top, bottom = number(high), number(low)
-        margin = max(cell_width(top), cell_width(bottom))
-        columns = max(10, min(WIDEST, width - margin - 3))
-        labels = {0: top, ROWS - 1: bottom} if low < high else {ROWS // 2: top}
-        lines = []
-        for row, dots in enumerate(braille(drawn, columns, len(self.points))):
-            label = labels.get(row, "")
-            lines.append(f"{label:>{margin}} │{painted(dots, 'cyan', colour)}".rstrip(" "))
-        first, last = scalar(self.points[0][0]), scalar(self.points[-1][0])
-        gap = max(1, columns - cell_width(first) - cell_width(last))
-        lines.append(painted(f"{'':>{margin}}  {first}{' ' * gap}{last}", "dim", colour))
-        return lines
+    def plot(self, values: list[float], width: int, colour: bool) -> list[str]:
+        """The values over their steps; in the order logged, where some have no step that is a number."""
+        from mltrack.plots import Axis, Curve, Lines
+        from mltrack.views.plot.lines_text import draw_text
+
+        steps = [self.finite((None, step)) if isinstance(step, (int, float)) else None for step, _ in self.points]
+        known = [step for step in steps if step is not None]
+        is_stepped = len(known) == len(values)
+        xs = known if is_stepped else [float(place) for place in range(len(values))]
+        panel = Lines("", Axis("step" if is_stepped else "points"), Axis(), (Curve(self.name, xs, values),))
+        return draw_text(panel, min(WIDEST, width), ROWS, colour)
 
 
 def point_line(step: Any, value: float | str) -> str:
@@ -88,16 +81,3 @@ def point_line(step: Any, value: float | str) -> str:
     if type(step) is int and type(value) is float and value - value == 0:
         return f"{step}\t{value!r}\n"
     return f"{scalar(step)}\t{scalar(metric_number(value))}\n"
-
-
-def braille(points: Sequence[tuple[float, float]], columns: int, length: int) -> list[str]:
-    """Points (place, value) as ROWS lines of braille characters; places run from 0 to length - 1."""
-    low, high = min(value for _, value in points), max(value for _, value in points)
-    # Halves first: the difference of two finite numbers may overflow.
-    span = high / 2 - low / 2
-    cells = [[0] * columns for _ in range(ROWS)]
-    for place, value in points:
-        x = round(place / max(length - 1, 1) * (columns * 2 - 1))
-        y = round((high / 2 - value / 2) / span * (ROWS * 4 - 1)) if span else ROWS * 2
-        cells[y // 4][x // 2] |= _DOTS[y % 4][x % 2]
-    return ["".join(chr(0x2800 + bits) if bits else " " for bits in row) for row in cells]

@@ -103,6 +103,11 @@ def descriptions(run: Run) -> Iterable[tuple[str, str]]:
     yield "Why", run.why or ""
     yield "Experiment", run.experiment or ""
     yield "Tags", ", ".join(run.tags)
+    if run.imported:
+        whom = f" by {run.imported.by}" if run.imported.by else ""
+        sealed = "" if run.imported.digest_proved else ", completed and sealed by the import"
+        where = f"from {run.imported.file} on {clock_time(run.imported.at)}{whom}{sealed}"
+        yield "Imported", f"{where}; no data came with it (mltrack pull --data)"
     if run.parent:
         verb = {"rerun": "a rerun of", "reproduce": "a reproduction of", "resume": "continues"}
         verb["calibrate"] = "a repetition of"

@@ -1,39 +1,108 @@
 """The list of runs, one a line: as many columns as the terminal has room for, those that tell runs apart first.
 
-Laid out by hand: importing a table library costs more than listing a thousand runs. What is shown about one run is
-in `columns.py`.
+What is shown about one run is in `columns.py` and `chosen.py`, how columns are laid out in `fitted.py`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from mltrack.nouns import noun
 from mltrack.records import Run
-from mltrack.views.columns import Column, chosen_columns, default_columns
+from mltrack.views.columns import default_columns, of_first_rank, telling, with_short_titles
+from mltrack.views.fitted import Column, Fitted
 from mltrack.views.page import Page, Renderable, painted
-from mltrack.views.text import cell_width, clean, count, shorten
+from mltrack.views.tabular import markdown, markdown_cell
+from mltrack.views.text import cell_width, clean, count
 
-GAP = 2
-COMFORT = 20
-"""Every column gets up to these many cells before any gets more."""
+if TYPE_CHECKING:
+    from mltrack.operations.seeing.fields import Names, Shown
+
+Document = Mapping[str, Any]
+
+QUIET = ("command", "tags", "name", "experiment", "age", "status")
+"""Columns that nobody is told of where they have no room."""
+
+Constants = Sequence[tuple[str, str]]
+"""What is the same in all runs: names and short values."""
 
 
 def runs_table(
-    runs: Sequence[Run], *, columns: Sequence[str] = (), now: float | None = None, total: int | None = None
+    runs: Sequence[Run], *, focus: Sequence[Shown] = (), now: float | None = None, total: int | None = None
 ) -> Renderable:
     """The table of some runs, in their order.
 
-    `columns`: names such as `id`, `params.lr`, `metrics`; by default those that tell the runs apart. `now`: seconds
-    since 1970, for ages. `total`: how many runs there are, if not all are shown. Raises UsageError on an unknown
-    column.
+    `focus`: what they were chosen or sorted by, which is shown first. `now`: seconds since 1970, for ages. `total`: how
+    many runs there are, if not all are shown.
     """
     if not runs:
         return no_runs(total or 0)
     moment = time.time() if now is None else now
-    made = chosen_columns(runs, columns, moment) if columns else default_columns(runs, moment)
-    return RunsTable(tuple(made), is_chosen=bool(columns), rows=len(runs), total=total or len(runs))
+    shown: list[Column] = []
+    if focus:
+        from mltrack.views.chosen import focus_columns
+
+        shown = focus_columns(focus, runs, moment)
+    return RunsTable(tuple(default_columns(runs, moment, shown)), len(runs), total or len(runs))
+
+
+def chosen_table(
+    documents: Sequence[Document], columns: Sequence[str], *, now: float | None = None, total: int | None = None
+) -> Renderable:
+    """The table of some runs, given as JSON, with the columns asked for: `id`, `params.lr`, `acc`, `metrics` ...
+
+    Raises UsageError on an unknown column.
+    """
+    from mltrack.operations.seeing import fields
+    from mltrack.views.chosen import chosen_columns
+
+    if not documents:
+        return no_runs(total or 0)
+    shown = fields.shown(columns, telling_names(documents))
+    made = with_short_titles(chosen_columns(shown, documents, time.time() if now is None else now))
+    return RunsTable(tuple(made), len(documents), total or len(documents))
+
+
+def changed_table(
+    documents: Sequence[Document], columns: Sequence[str] = (), *, now: float | None = None, total: int | None = None
+) -> Renderable:
+    """The same with those columns only that differ between the runs; the others are named below, with their value.
+
+    Without `columns` they are chosen from params, metrics and what else is worth a word. Raises UsageError.
+    """
+    from mltrack.operations.seeing import fields
+    from mltrack.operations.seeing.listing import Parted, changeable, parted
+    from mltrack.views.chosen import chosen_columns
+
+    if not documents:
+        return no_runs(total or 0)
+    names = telling_names(documents)
+    first = fields.shown((() if columns else ("id", "age")), names)
+    found = parted(
+        fields.shown(columns, names) if columns else [*fields.shown(("status", "name"), names), *changeable(names)],
+        documents,
+    )
+    if len(documents) == 1:
+        first, found = [*first, *(one for one, _ in found.same)], Parted()
+    every = [*first, *found.differing, *(one for one, _ in found.same)]
+    every = [replace(one, expanded=not columns) for one in every]
+    made = with_short_titles(chosen_columns(every, documents, time.time() if now is None else now))
+    split = len(first) + len(found.differing)
+    same = [(column.title, (column.short or column.cells)[0][0]) for column in made[split:]]
+    same = [(title, value) for title, value in same if title != "status"]
+    same += [("status", str(value)) for one, value in found.same if one.asked.name == "status"]
+    return RunsTable(tuple(made[:split]), len(documents), total or len(documents), same)
+
+
+def telling_names(documents: Sequence[Document]) -> Names:
+    """The params and metrics of some runs, those that differ first."""
+    from mltrack.operations.seeing.fields import Names
+
+    params = telling([document["params"] for document in documents], False)
+    return Names(params, of_first_rank(telling([document["metrics"] for document in documents], False)))
 
 
 def no_runs(total: int = 0) -> Page:
@@ -50,68 +119,43 @@ def no_runs(total: int = 0) -> Page:
 
 @noun
 class RunsTable:
-    """Columns that are fitted to the width when they are drawn."""
+    """Columns of runs, and what is to be said below them."""
 
     columns: tuple[Column, ...]
-    is_chosen: bool
     rows: int
     total: int
+    same: Constants = ()
 
     def render(self, width: int | None, colour: bool) -> str:
-        """The header, one line a run, and on a terminal what was left away."""
-        fitted = fit(self.columns, width, keep_all=self.is_chosen)
-        drawn = [draw(column, cells, colour) for column, cells in fitted]
-        gap = " " * GAP
-        lines = [gap.join(parts).rstrip(" ") for parts in zip(*drawn, strict=True)]
-        if width is not None:
-            lines += [painted(text, "dim", colour) for text in self.remarks({column.name for column, _ in fitted})]
-        return "\n".join(lines) + "\n"
-
-    def remarks(self, shown: set[str]) -> list[str]:
-        remarks = []
-        if self.total > self.rows:
-            remarks.append(f"{self.rows:,} of {count(self.total, 'run')} shown.")
-        missing = [clean(column.name) for column in self.columns if column.name not in shown and "." in column.name]
-        if missing:
-            names = ", ".join(missing[:3]) + (f" and {len(missing) - 3:,} more" if len(missing) > 3 else "")
-            remarks.append(f"No room for {names}; choose with --columns.")
-        return remarks
+        """The header, one line a run, what is the same in all; on a terminal also what was left away."""
+        remarks = (f"{self.rows:,} of {count(self.total, 'run')} shown.",) if self.total > self.rows else ()
+        text = Fitted(self.columns, remarks, QUIET, "choose with --columns").render(width, colour)
+        if not self.same:
+            return text
+        return text + painted(same_line(self.same, width), "dim", colour) + "\n"
 
 
-def fit(columns: Sequence[Column], width: int | None, keep_all: bool) -> list[tuple[Column, int]]:
-    """The columns that have room, in their order, each with its cells; the most telling ones are given room first."""
+def same_line(same: Constants, width: int | None) -> str:
+    """`the same in all: model = lstm, depth = 3 and 12 more`: what fits into one line; everything for a pipe."""
+    start, parts = "the same in all: ", [clean(f"{name} = {value}") for name, value in same]
     if width is None:
-        return [(column, column.width) for column in columns]
-    room = width + GAP
-    by_rank = sorted(columns, key=lambda column: column.rank)
-    cells: dict[str, int] = {}
-    for column in by_rank:
-        least = min(column.width, column.least)
-        if keep_all or least + GAP <= room or not cells:
-            cells[column.name] = least
-            room -= least + GAP
-    for comfort in (COMFORT, width):
-        for column in by_rank:
-            if column.name in cells and room > 0:
-                given = min(room, min(column.width, comfort) - cells[column.name])
-                if given > 0 and (column.short is None or cells[column.name] + given >= column.width):
-                    cells[column.name] += given
-                    room -= given
-    return [(column, cells[column.name]) for column in columns if column.name in cells]
+        return start + ", ".join(parts)
+    kept, room = 0, width - len(start) - len(f" and {len(parts):,} more")
+    for part in parts:
+        room -= cell_width(part) + 2
+        if room < 0:
+            break
+        kept += 1
+    rest = len(parts) - kept
+    if not rest:
+        return start + ", ".join(parts)
+    if not kept:
+        return f"{start}{count(rest, 'value')}; see them with --json."
+    return f"{start}{', '.join(parts[:kept])} and {rest:,} more"
 
 
-def draw(column: Column, cells: int, colour: bool) -> list[str]:
-    """The header and the values of a column, each exactly `cells` wide."""
-    is_whole = column.short is None or cells >= column.width
-    values = column.cells if is_whole or column.short is None else column.short
-    widths = column.widths if is_whole else [cell_width(text) for text, _ in values]
-    drawn = []
-    for (text, style), used in zip(((column.title, "dim"), *values), (cell_width(column.title), *widths), strict=True):
-        if used > cells:
-            text = shorten(text, cells)
-            used = cell_width(text)
-        blank = " " * (cells - used)
-        if colour and style:
-            text = painted(text, style, colour)
-        drawn.append(blank + text if column.is_number else text + blank)
-    return drawn
+def same_lines(same: Sequence[tuple[Shown, Any]]) -> Iterator[str]:
+    """The same as Markdown, below a table."""
+    if same:
+        told = ", ".join(f"{markdown(one.name)} = {markdown_cell(value)}" for one, value in same)
+        yield f"\nThe same in all: {told}\n"

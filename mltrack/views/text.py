@@ -26,6 +26,13 @@ def clean(text: str) -> str:
     return "".join(char if is_harmless(char) else escaped(char) for char in text)
 
 
+def without_colour(text: str) -> str:
+    """A text that we painted, without the paint."""
+    if "\x1b" not in text:
+        return text
+    return "".join(part.partition("m")[2] if place else part for place, part in enumerate(text.split("\x1b[")))
+
+
 def is_harmless(char: str) -> bool:
     return char.isprintable() or char in _JOINERS or unicodedata.category(char) in ("Zs", "Cn", "Co")
 
@@ -39,6 +46,18 @@ def escaped(char: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+LEFT_TO_RIGHT = "\u200e"
+"""The mark after a text that is written from the right: else a terminal that turns such texts round would take the
+numbers behind it along, and two columns would change places."""
+
+
+def kept_in_place(text: str) -> str:
+    """A clean text that does not turn round what follows it on the line."""
+    if text.isascii() or not any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in text):
+        return text
+    return text + LEFT_TO_RIGHT
+
+
 def cell_width(text: str) -> int:
     """How many terminal cells a clean text takes: East Asian wide characters take two, combining ones none."""
     return len(text) if text.isascii() else sum(map(char_width, text))
@@ -46,7 +65,7 @@ def cell_width(text: str) -> int:
 
 @lru_cache(4096)
 def char_width(char: str) -> int:
-    if unicodedata.combining(char) or char in _JOINERS or unicodedata.category(char) in ("Mn", "Me"):
+    if unicodedata.combining(char) or char in (*_JOINERS, LEFT_TO_RIGHT) or unicodedata.category(char) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 

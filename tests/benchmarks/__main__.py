@@ -13,6 +13,7 @@ TABLES = (
     "watching",
     "logging",
     "ledger",
+    "scale",
     "capture",
     "environments",
     "store",
@@ -27,6 +28,7 @@ TABLES = (
     "noise",
     "lineage",
     "comparing",
+    "plotting",
 )
 
 

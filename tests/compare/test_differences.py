@@ -331,7 +331,9 @@ def test_json_holds_every_section_the_files_and_the_patch() -> None:
     found = replace(changed(params={}), code_files=(CodeChange("M", "x\udcff.py"),), patch="@@\n")
     value = to_json(found)
     assert list(value) == ["a", "b", "is_empty", *SECTIONS, "informative", "code_files", "patch"]
-    assert value["code_files"] == [{"status": "M", "path": "x\udcff.py", "path_b64": "eP8ucHk="}]
+    assert value["code_files"] == [
+        {"status": "M", "path": "x\udcff.py", "path_b64": "eP8ucHk=", "added": None, "removed": None}
+    ]
     assert value["params"][1] == {"what": "lr", "kind": "removed", "a": 0.1, "b": None}
     assert to_json(changed(params=sample_run().params | {"lr": 0.2}))["params"] == [
         {"what": "lr", "kind": "changed", "a": 0.1, "b": 0.2, "change": 0.1, "percent": 100.0}
@@ -342,3 +344,16 @@ def test_one_changed_metric_is_found_among_twelve_thousand() -> None:
     metrics = {f"m{place}": metric(place) for place in range(12_000)}
     found = diff_runs(sample_run(metrics=metrics), sample_run(id=OTHER, metrics=metrics | {"m7": metric(-1)}))
     assert whats(found.metrics) == {"m7": "changed"}
+
+
+def test_json_says_which_way_a_metric_is_better_and_a_package_moved() -> None:
+    a = sample_run(metrics={"loss": metric(2.0), "x": metric(1.0), "acc": metric("NaN")})
+    environment = replace(a.environment, packages={"numpy": "1.10", "odd": "?"})
+    b = replace(a, id="b" * 16, metrics={"loss": metric(1.0), "x": metric(2.0), "acc": metric(0.5)})
+    a = replace(a, environment=replace(environment, packages={"numpy": "1.9", "odd": "!"}))
+    b = replace(b, environment=environment)
+    value = to_json(replace(diff_runs(a, b), goals={"loss": "min", "acc": "max"}))
+    told = {item["what"]: (item.get("goal"), item.get("better")) for item in value["metrics"]}
+    assert told == {"loss": ("min", True), "x": (None, None), "acc": ("max", None)}
+    moved = {item["what"]: item.get("direction") for item in value["environment"]}
+    assert moved == {"packages.numpy": "up", "packages.odd": "changed"}

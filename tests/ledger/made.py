@@ -7,6 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from mltrack.ledger.events import Event
+from mltrack.ledger.ledger import Ledger
+from mltrack.ledger.packing import Packer, Unpacker, words_of
 from mltrack.records import Artifact, CodeState, Environment, Input, MetricSummary, Run, new_id
 
 REPLICA = "0000000000000000"
@@ -38,6 +40,17 @@ def run(**changes: Any) -> Run:
 def event(kind: str, run_id: str, value: Any, ms: int = 1, counter: int = 0, replica: str = REPLICA) -> Event:
     clock = f"{ms}.{counter}.{replica}"
     return Event(new_id(), kind, run_id, value, clock, "2026-11-21T01:02:03.000004Z", replica, "tester")
+
+
+def damage(ledger: Ledger, run_id: str, old: bytes, new: bytes) -> None:
+    """Change some words of a run's sealed record, as a program with a grudge would."""
+    db = ledger.db
+    query = "SELECT packed, dictionary FROM record WHERE run = ?"
+    packed, number = db.execute(query, (run_id,)).fetchone()
+    text = Unpacker(db).unpack(packed, number)
+    assert old in text
+    packed = Packer(words_of(db, number)).pack(text.replace(old, new))
+    db.execute("UPDATE record SET packed = ? WHERE run = ?", (packed, run_id))
 
 
 RUN_ID = "aaaabbbbccccdddd"

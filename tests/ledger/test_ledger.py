@@ -22,7 +22,7 @@ from mltrack.ledger.ledger import Ledger, RunQuery, sealed_bytes
 from mltrack.noun_json import to_dict
 from mltrack.records import UNSEALED, Artifact, CodeState, Environment, MetricSummary, Run, new_id
 from mltrack.verdicts import Verdict
-from tests.ledger.made import RUN_ID, event, events, run
+from tests.ledger.made import RUN_ID, damage, event, events, run
 
 
 @pytest.fixture
@@ -80,9 +80,9 @@ def test_packages_that_runs_share_are_kept_once_and_records_stay_whole(ledger: L
     runs = [run(environment=Environment(packages=packages)) for _ in range(5)]
     for made in runs:
         ledger.seal(made)
-    assert rows(ledger, "SELECT count(*) FROM package") == [(500,)]
+    assert rows(ledger, "SELECT count(*) FROM package_row") == [(500,)]
     assert all(ledger.record_bytes(made.id) == sealed_bytes(made) for made in runs)
-    assert rows(ledger, f"SELECT count(*) FROM run_package WHERE run = '{runs[3].id}'") == [(500,)]
+    assert rows(ledger, f"SELECT count(*) FROM package WHERE run = '{runs[3].id}'") == [(500,)]
     assert ledger.list()[0].environment.packages == {}
     assert ledger.list(RunQuery(without_packages=False))[0].environment.packages == packages
 
@@ -401,7 +401,7 @@ def test_an_unknown_run_is_not_found(ledger: Ledger) -> None:
 
 def test_a_damaged_record_is_found_and_not_given_out(ledger: Ledger) -> None:
     made = ledger.seal(run())
-    ledger.db.execute("UPDATE record SET json = replace(json, 'train.py', 'drain.py')")
+    damage(ledger, made.id, b"train.py", b"drain.py")
     with pytest.raises(Damaged):
         ledger.record_bytes(made.id)
     assert made.record_digest in ledger.check()[0]

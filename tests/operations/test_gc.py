@@ -25,6 +25,7 @@ from mltrack.operations.keeping.verify import VerifyRequest, verify
 from mltrack.records import Artifact, CodeState, Environment, Input, Log, Observation, Rank, Resources, Run, new_id
 from mltrack.store.chunks import MIB
 from mltrack.store.manifest import ManifestEntry, encode_manifest
+from tests.ledger.made import damage
 from tests.operations.keeping import Keeping, flip
 from tests.store.samples import noise
 
@@ -199,9 +200,9 @@ def test_where_a_manifest_cannot_be_read_nothing_goes_and_the_runs_are_named(kee
 
 
 def test_a_damaged_record_stops_it(keeping: Keeping):
-    keeping.run({"x": b"x"})
+    run = keeping.run({"x": b"x"})
     with keeping.open() as project:
-        project.ledger.db.execute("UPDATE record SET json = replace(json, 'finished', 'failed')")
+        damage(project.ledger, run.id, b"finished", b"failed")
     put(keeping, b"garbage")
     with pytest.raises(DataMissing, match="damaged in the ledger"):
         collected(keeping)

@@ -13,6 +13,7 @@ import pytest
 from mltrack.errors import DataMissing, MltrackError
 from mltrack.operations.keeping.verify import Verified, VerifyRequest, verify
 from mltrack.store.chunks import MIB
+from tests.ledger.made import damage
 from tests.operations.keeping import Keeping, flip
 from tests.store.samples import noise
 
@@ -177,15 +178,13 @@ def test_a_damaged_record_is_fetched_again(keeping: Keeping, tmp_path: Path):
 
     def hurt() -> None:
         with keeping.open() as project:
-            statement = "UPDATE record SET json = replace(json, 'a reason', 'another') WHERE run = ?"
-            project.ledger.db.execute(statement, (run.id,))
+            damage(project.ledger, run.id, b"a reason", b"another")
 
     hurt()
     (problem,) = verified(keeping, repair=True).problems
     assert (problem.kind, problem.copies, problem.repaired) == ("record", (), False)
     with keeping.open() as project:
-        statement = "UPDATE record SET json = replace(json, 'another', 'a reason') WHERE run = ?"
-        project.ledger.db.execute(statement, (run.id,))
+        damage(project.ledger, run.id, b"another", b"a reason")
     keeping.push_to(tmp_path / "remote")
     hurt()
     (problem,) = verified(keeping).problems
@@ -205,7 +204,7 @@ def test_packages_that_many_records_share_are_mended_too(keeping: Keeping, tmp_p
     runs = [keeping.run({"x": b"%d" % n}, environment=environment) for n in range(3)]
     keeping.push_to(tmp_path / "remote")
     with keeping.open() as project:
-        project.ledger.db.execute("UPDATE package SET version = '0.0.1' WHERE name = 'numpy'")
+        project.ledger.db.execute("UPDATE package_row SET version = '0.0.1' WHERE name = 'numpy'")
     assert {problem.kind for problem in verified(keeping).problems} == {"record"}
     assert verified(keeping, repair=True).holds
     with keeping.open() as project:

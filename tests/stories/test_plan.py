@@ -166,7 +166,7 @@ def test_what_was_reproduced_before_is_built_already_and_has_taken_so_long(perso
     work = person.cwd / ".mltrack" / "work"
     assert os.listdir(work) == [], "--clean removed the workspace, and --plan made none"
     with closing(sqlite3.connect(person.cwd / ".mltrack" / "ledger.db")) as db, db:
-        db.execute("UPDATE run SET deleted = 1 WHERE parent_run = ?", (run,))
+        db.execute("UPDATE run_row SET deleted = 1 WHERE parent_run = ?", (run,))
     assert person.json("reproduce", run, "--plan")["earlier_s"] == []
 
 

@@ -3,9 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mltrack.compare.preflight.grade import GRADES, grade
+from mltrack.digest import plain
+from mltrack.noun_json import to_dict
 from mltrack.operations.preflight import Forecast
+from mltrack.operations.seeing.fields import Names, shown
 from mltrack.records import Concern, Preflight
-from mltrack.views.columns import chosen_columns
+from mltrack.views.chosen import chosen_columns
 from mltrack.views.preflight import MEANINGS, STYLES, forecast_page, preflight_line, short_line
 from mltrack.views.show import run_page
 from tests.compare.samples import sample_run
@@ -63,7 +66,7 @@ def test_the_page_of_a_run_has_its_grade_and_the_worst_reason() -> None:
 
 def test_the_list_of_runs_can_show_grades() -> None:
     runs = [sample_run(), replace(sample_run(), preflight=grade([SEED]))]
-    [column] = chosen_columns(runs, ["preflight"], 0.0)
+    [column] = chosen_columns(shown(["preflight"], Names()), [plain(to_dict(run)) for run in runs], 0.0)
     assert [text for text, _ in column.cells] == ["", "B"]
 
 

@@ -23,15 +23,18 @@ def test_a_plot_shows_its_scales_and_fits() -> None:
         series_page("loss", [(step, 1 / (step + 1)) for step in range(200)]).render(80, False).rstrip("\n").split("\n")
     )
     assert lines[0] == "loss  200 points"
-    assert lines[1].startswith("    1 │⠁")
-    assert lines[ROWS].startswith("0.005 │")
-    assert lines[-1].split() == ["0", "199"]
-    assert all(cell_width(line) <= 80 for line in lines)
+    assert lines[1].startswith("1.0 ┤") and lines[ROWS - 2].startswith("0.0 ┤")
+    assert lines[-1].split() == ["0", "50", "100", "150", "step"]
+    assert len(lines) == ROWS + 1 and all(cell_width(line) <= 80 for line in lines)
 
 
 def test_a_flat_metric_is_one_line_in_the_middle() -> None:
     lines = series_page("acc", [(0, 5.0), (1, 5.0)]).render(80, False).split("\n")
-    assert [line[0] for line in lines[1 : ROWS + 1]].count("5") == 1
+    assert [line[0] for line in lines[1:ROWS]].count("5") == 1
+
+
+def test_points_without_steps_are_drawn_in_their_order() -> None:
+    assert "points\n" in series_page("acc", [(None, 5.0), (1, 6.0)]).render(80, False)
 
 
 def test_points_that_are_no_number_are_counted_not_drawn() -> None:

@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
+from mltrack.digest import plain
 from mltrack.errors import UsageError
+from mltrack.ledger.language.parser import parse
+from mltrack.noun_json import to_dict
+from mltrack.operations.seeing.fields import in_question
 from mltrack.records import Run
-from mltrack.views.table import runs_table
-from mltrack.views.text import cell_width, parse_time
+from mltrack.views.columns import even_numbers, natural
+from mltrack.views.table import changed_table, chosen_table, runs_table
+from mltrack.views.text import cell_width, clean, parse_time
 from tests.compare.samples import metric, sample_run
+from tests.views.nasty import nasty_runs, wide_run
 
 NOW = parse_time("2026-11-21T04:00:00Z")
 
@@ -106,22 +114,111 @@ def test_an_empty_ledger_says_what_to_do_and_an_empty_selection_that_there_are_o
     assert "There is 1 run in all" in runs_table([], total=1).render(80, False)
 
 
-def test_columns_can_be_chosen() -> None:
-    lines = table(
-        runs(), None, columns=["id", "params", "loss", "metrics.loss", "why", "duration_s", "verdict", "age", "status"]
-    )
+def chosen(of: Sequence[Run], columns: Sequence[str], width: int | None = None, changed: bool = False) -> list[str]:
+    make = changed_table if changed else chosen_table
+    text = make(documents(of), columns, now=NOW).render(width, False)
+    return text.rstrip("\n").split("\n")
+
+
+def documents(of: Sequence[Run]) -> list[dict[str, Any]]:
+    return [plain(to_dict(run)) for run in of]
+
+
+def test_columns_can_be_chosen_by_the_names_of_the_query_language_or_bare_ones() -> None:
+    columns = ["id", "params", "loss", "metrics.loss", "why", "duration_s", "verdict", "age", "status"]
+    lines = chosen(runs(), columns)
     assert lines[0].split() == ["id", "lr", "depth", "loss", "why", "duration_s", "verdict", "age", "status"]
     assert "1 min 20 s" in lines[1]
-    assert table(runs(), None, columns=["exit_code", "params.depth"])[1].split() == ["0", "3"]
+    assert chosen(runs(), ["exit_code", "params.depth"])[1].split() == ["0", "3"]
+    assert chosen(runs(), ["loss.min", "metrics.loss.min", "code.branch", "environment.python"])[1].split()[0] == "0.25"
 
 
 def test_an_unknown_column_is_an_error_that_names_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
-        runs_table(runs(), columns=["experimnt"])
+        chosen(runs(), ["experimnt"])
     assert caught.value.hint == "Did you mean experiment?"
     with pytest.raises(UsageError) as caught:
-        runs_table(runs(), columns=["qqqqq"])
+        chosen(runs(), ["qqqqq"])
     assert "Known columns: id, " in str(caught.value.hint)
+    with pytest.raises(UsageError) as caught:
+        chosen(runs(), ["los"])
+    assert caught.value.hint == "Did you mean loss?"
+
+
+def test_columns_asked_for_by_name_are_never_left_away_and_those_of_a_family_are() -> None:
+    of = [sample_run(id=ids(n), params={f"p{place}": n * 1000 for place in range(40)}) for n in (1, 2)]
+    names = [f"p{place}" for place in range(40)]
+    assert chosen(of, names, 60)[0].split() == names
+    assert len(chosen(of, ["params"], 60)[0].split()) < 12
+    assert chosen(of, ["params"], 60)[-1].startswith("No room for params.p")
+
+
+def test_what_a_query_names_is_shown_first_though_it_is_the_same_in_all() -> None:
+    of = [sample_run(id=ids(n), params={**{f"p{at}": n for at in range(9)}, "depth": 3}) for n in (1, 2)]
+    focus = in_question(parse("params.depth = 3 and code.branch = main"), "-duration")
+    header = table(of, None, focus=focus)[0].split()
+    assert {"depth", "code.branch", "duration_s"} <= set(header)
+    assert "depth" in table(of, 80, focus=focus)[0]
+
+
+def test_only_what_changed_is_shown_and_the_rest_is_named_in_one_line() -> None:
+    lines = chosen(runs(), [], changed=True)
+    assert lines[0].split() == ["id", "age", "status", "name", "lr", "loss"]
+    assert lines[-1].startswith("the same in all: depth = 3, ")
+    assert "branch = main" in lines[-1] and "lr =" not in lines[-1]
+    assert chosen(runs(), ["id", "params"], changed=True) == [
+        "id          lr", "00000001  0.01", "00000002   0.1", "00000003     1", "the same in all: depth = 3",
+    ]  # fmt: skip
+
+
+def test_what_is_the_same_takes_one_line_of_the_terminal() -> None:
+    of = [sample_run(id=ids(n), params={f"p{place}": "same" for place in range(1000)}) for n in (1, 2)]
+    for width in (60, 200):
+        line = chosen(of, [], width, changed=True)[-1]
+        assert cell_width(line) <= width and line.endswith(" more")
+
+
+def test_names_are_the_shortest_that_tell_columns_apart() -> None:
+    of = [
+        sample_run(
+            id=ids(n),
+            params={"model.depth": n, "loss": f"l{n}", "a.b.c": n, "x.b.c": n},
+            metrics={"val.loss": metric(n), "train.loss": metric(n), "layer/1/norm": metric(n), "loss": metric(n)},
+        )
+        for n in (1, 2)
+    ]
+    header = table(of, None)[0].split()
+    assert {"depth", "val.loss", "train.loss", "norm", "params.loss", "metrics.loss", "a.b.c", "x.b.c"} <= set(header)
+
+
+def test_numbers_of_a_metric_have_as_many_digits_behind_the_point() -> None:
+    assert even_numbers([0.5, 0.85123, 12.0, None]) == ["0.500", "0.851", "12.000", ""]
+    assert even_numbers([0.99991, 0.99994]) == ["0.99991", "0.99994"]
+    assert even_numbers([1.0, 20.0, "NaN", math.inf]) == ["1", "20", "NaN", "Infinity"]
+    assert even_numbers([1e-12, 0.5, -0.0, 3]) == ["1e-12", "0.5", "0.0", "3.0"]
+
+
+def test_what_is_missing_is_empty_and_what_is_not_a_number_says_so() -> None:
+    of = [
+        sample_run(id=ids(1), params={"lr": None, "a": "x"}, metrics={"acc": metric("NaN")}),
+        sample_run(id=ids(2), params={}, metrics={}),
+    ]
+    text = "\n".join(table(of, None) + chosen(of, ["id", "params", "metrics"]))
+    assert "None" not in text and "NaN" in text
+
+
+def test_names_are_sorted_by_the_numbers_in_them() -> None:
+    assert sorted(["p10", "p2", "q", "p2b1", "p02"], key=natural) == ["p2", "p02", "p2b1", "p10", "q"]
+
+
+@pytest.mark.parametrize("width", [1, 8, 20, 60, 80, 120, 200, None])
+def test_odd_runs_are_listed_at_any_width(width: int | None) -> None:
+    for of in (nasty_runs(), nasty_runs()[:1], [wide_run(300, 400), wide_run(300, 400, 21)]):
+        for lines in (table(of, width), chosen(of, [], width, changed=True), chosen(of, ["id", "params"], width)):
+            assert all(clean(line) == line for line in lines)
+            "\n".join(lines).encode()
+            if width is not None and width >= 20:
+                assert all(cell_width(line) <= width for line in lines if not line.startswith(("No room", "the same")))
 
 
 def test_recorded_escape_sequences_do_not_reach_the_terminal() -> None:

@@ -31,12 +31,28 @@ class Field:
     """Where it is in a run's JSON, through lists; `KEY` stands for the name that the query gives."""
     sql: str
     """Its value as SQL."""
-    rows: str | None = None
-    """Where the values come from, if not from the run's own row: what stands behind FROM, of which all rows count."""
+    source: Source | None = None
+    """Where the values come from, if not from the run's own row."""
     many: bool = False
     """A run may have several values."""
     choices: tuple[str, ...] = ()
     """The only values there are."""
+
+
+@noun
+class Source:
+    """Rows beside the run's own that have its values."""
+
+    table: str
+    """What stands behind FROM."""
+    own: str
+    """What in these rows says whose they are ..."""
+    of_run: str
+    """... and what of `run` that is."""
+    named: str = ""
+    """Which of the rows have the name that the query gives, as a condition with one value."""
+    is_shared: bool = False
+    """Many runs share these rows, so that they are asked before the runs are."""
 
 
 @noun
@@ -53,113 +69,125 @@ KEY = "*"
 
 
 def column(kind: str, name: str, sql: str | None = None, choices: tuple[str, ...] = ()) -> Field:
-    """A column of the table `run`."""
+    """A column of the run's own row."""
     return Field(kind, tuple(name.split(".")), f"run.{sql or name.replace('.', '_')}", choices=choices)
 
 
-def extracted(kind: str, name: str) -> Field:
-    """A value that only the record's JSON has."""
-    return Field(kind, tuple(name.split(".")), f"json_extract(record.json, '$.{name}')")
+def fact_source(table: str, items: str = "", named: str = "") -> Source:
+    """Facts that runs share; `items`: the list or table in them whose members are the rows."""
+    members = f", json_each({table}.{items}) AS item" if items else ""
+    return Source(f"{table}_fact AS {table}{members}", f"{table}.id", f"run.{table}", named, is_shared=True)
+
+
+def shared(kind: str, name: str, sql: str | None = None) -> Field:
+    """A value of a fact that runs share."""
+    table, *rest = name.split(".")
+    return Field(kind, tuple(name.split(".")), f"{table}.{sql or '_'.join(rest)}", fact_source(table))
 
 
 def listed(kind: str, name: str, part: str | None = None) -> Field:
-    """Texts, or a part of the objects, in a list that only the record's JSON has."""
-    path = (*name.split("."), *([part] if part else []))
+    """Texts, or a part of the objects, in a list of a fact."""
+    table, items = name.split(".")
     value = f"json_extract(item.value, '$.{part}')" if part else "item.value"
-    return Field(kind, path, value, f"json_each(record.json, '$.{name}') AS item WHERE 1", many=True)
+    return Field(kind, (table, items, *([part] if part else [])), value, fact_source(table, items), many=True)
 
 
 def keyed(kind: str, name: str) -> Field:
-    """A named value of an object that only the record's JSON has."""
-    rows = f"json_each(record.json, '$.{name}') AS item WHERE item.key = ?"
-    return Field(kind, (*name.split("."), KEY), "item.value", rows)
+    """A named value of a fact's table."""
+    table, items = name.split(".")
+    return Field(kind, (table, items, KEY), "item.value", fact_source(table, items, "item.key = ?"))
 
 
-def part_of(table: str, kind: str, name: str) -> Field:
+INPUTS = Source("input_row JOIN input_fact AS input ON input.id = input_row.input", "input_row.run", "run.number")
+ARTIFACTS = Source("artifact_row AS artifact", "artifact.run", "run.number")
+NAME = "{}.name = (SELECT id FROM word WHERE text = ?)"
+
+
+def part_of(source: Source, kind: str, table: str, name: str) -> Field:
     """A column of the inputs or artifacts."""
-    return Field(kind, (f"{table}s", name), f"{table}.{name}", f"{table} WHERE {table}.run = run.id", many=True)
+    return Field(kind, (f"{table}s", name), f"{table}.{name}", source, many=True)
 
 
 def summary(part: str) -> Field:
     """A part of a metric's summary."""
-    rows = "metric WHERE metric.run = run.id AND metric.name = ?"
-    return Field(NUMBER if part == "count" else METRIC, ("metrics", KEY, part), f"metric.{part}", rows)
+    source = Source("metric_row AS metric", "metric.run", "run.number", NAME.format("metric"))
+    return Field(NUMBER if part == "count" else METRIC, ("metrics", KEY, part), f"metric.{part}", source)
 
 
-def changed_later(kind: str, part: str) -> Field:
+def warning(part: str) -> Field:
     """A part of the warnings, to which a second record of the run may have added."""
-    where = "ifnull(json_extract(run.folded, '$.warnings'), json_extract(record.json, '$.warnings'))"
-    return Field(
-        kind,
-        ("warnings", part),
-        f"json_extract(item.value, '$.{part}')",
-        f"json_each({where}) AS item WHERE 1",
-        many=True,
-    )
+    source = Source("json_each(run.warnings) AS item", "", "")
+    return Field(TEXT, ("warnings", part), f"json_extract(item.value, '$.{part}')", source, many=True)
 
-
-COMMAND = "(SELECT ifnull(group_concat(word.value, ' '), '') FROM json_each(run.command) AS word)"
-"""The words of the command with blanks between them."""
 
 STATUSES = ("finished", "failed", "interrupted", "lost", "running")
 
 FIELDS: Mapping[str, Field] = {
-    **{name: column(ID, name) for name in ("id", "fingerprint", "record_digest")},
+    **{name: column(ID, name) for name in ("id", "fingerprint")},
+    "record_digest": Field(
+        ID, ("record_digest",), "record.digest", Source("record", "record.position", "run.record", is_shared=True)
+    ),
     **{name: column(TEXT, name) for name in ("name", "experiment", "cwd", "user", "host", "why")},
     **{name: column(NUMBER, name) for name in ("exit_code", "signal", "seed")},
     **{name: column(TIME, name) for name in ("created_at", "started_at", "finished_at")},
     "status": column(TEXT, "status", choices=STATUSES),
-    "command": Field(TEXT, ("command",), COMMAND),
+    "command": shared(TEXT, "command", "line"),
     "duration_s": column(DURATION, "duration_s"),
-    "tag": Field(TEXT, ("tags",), "tag.tag", "tag WHERE tag.run = run.id", many=True),
-    "note": Field(TEXT, ("notes",), "note.text", "note WHERE note.run = run.id", many=True),
-    **{f"code.{name}": column(ID, f"code.{name}") for name in ("commit", "snapshot", "tree")},
-    "code.branch": column(TEXT, "code.branch"),
-    "code.dirty": column(BOOL, "code.dirty"),
-    "code.origin": extracted(TEXT, "code.origin"),
+    "tag": Field(TEXT, ("tags",), "tag.tag", Source("tag_row AS tag", "tag.run", "run.number"), many=True),
+    "note": Field(TEXT, ("notes",), "note.text", Source("note_row AS note", "note.run", "run.number"), many=True),
+    "code.commit": shared(ID, "code.commit", "commit_id"),
+    **{f"code.{name}": shared(ID, f"code.{name}") for name in ("snapshot", "tree")},
+    "code.branch": shared(TEXT, "code.branch"),
+    "code.dirty": shared(BOOL, "code.dirty"),
+    "code.origin": shared(TEXT, "code.origin"),
     "code.changed": listed(TEXT, "code.changed"),
-    "environment.digest": column(ID, "environment.digest"),
-    "environment.kind": column(TEXT, "environment.kind"),
-    "environment.python": column(VERSION, "environment.python", "python"),
-    "environment.interpreter": extracted(TEXT, "environment.interpreter"),
-    "environment.lockfile": extracted(ID, "environment.lockfile"),
-    "environment.image.id": extracted(TEXT, "environment.image.id"),
-    "environment.image.digest": extracted(TEXT, "environment.image.digest"),
-    "environment.image.reference": extracted(TEXT, "environment.image.reference"),
+    "environment.digest": shared(ID, "environment.digest"),
+    "environment.kind": shared(TEXT, "environment.kind"),
+    "environment.python": shared(VERSION, "environment.python"),
+    "environment.interpreter": shared(TEXT, "environment.interpreter"),
+    "environment.lockfile": shared(ID, "environment.lockfile"),
+    "environment.image.id": shared(TEXT, "environment.image.id"),
+    "environment.image.digest": shared(TEXT, "environment.image.digest"),
+    "environment.image.reference": shared(TEXT, "environment.image.reference"),
     "environment.imported": listed(TEXT, "environment.imported"),
-    **{f"hardware.{name}": extracted(TEXT, f"hardware.{name}") for name in ("cpu", "os", "kernel", "machine")},
-    **{f"hardware.{name}": extracted(NUMBER, f"hardware.{name}") for name in ("cores", "physical_cores", "cpu_limit")},
-    "hardware.memory_bytes": extracted(SIZE, "hardware.memory_bytes"),
+    **{f"hardware.{name}": shared(TEXT, f"hardware.{name}") for name in ("cpu", "os", "kernel", "machine")},
+    **{f"hardware.{name}": shared(NUMBER, f"hardware.{name}") for name in ("cores", "physical_cores", "cpu_limit")},
+    "hardware.memory_bytes": shared(SIZE, "hardware.memory_bytes"),
     "hardware.gpus.name": listed(TEXT, "hardware.gpus", "name"),
     "hardware.gpus.memory_bytes": listed(SIZE, "hardware.gpus", "memory_bytes"),
     "hardware.gpus.driver": listed(VERSION, "hardware.gpus", "driver"),
     "hardware.gpus.cuda": listed(VERSION, "hardware.gpus", "cuda"),
-    **{f"inputs.{name}": part_of("input", TEXT, name) for name in ("path", "kind", "role", "found")},
-    "inputs.digest": part_of("input", ID, "digest"),
-    "inputs.size_bytes": part_of("input", SIZE, "size_bytes"),
-    "inputs.files": part_of("input", NUMBER, "files"),
-    "inputs.kept": part_of("input", BOOL, "kept"),
-    "inputs.changed_during_run": part_of("input", BOOL, "changed_during_run"),
-    **{f"artifacts.{name}": part_of("artifact", TEXT, name) for name in ("path", "kind", "found")},
-    "artifacts.digest": part_of("artifact", ID, "digest"),
-    "artifacts.size_bytes": part_of("artifact", SIZE, "size_bytes"),
-    "artifacts.files": part_of("artifact", NUMBER, "files"),
-    "resources.peak_memory_bytes": extracted(SIZE, "resources.peak_memory_bytes"),
-    "resources.cpu_seconds": extracted(DURATION, "resources.cpu_seconds"),
+    **{f"inputs.{name}": part_of(INPUTS, TEXT, "input", name) for name in ("path", "kind", "role", "found")},
+    "inputs.digest": part_of(INPUTS, ID, "input", "digest"),
+    "inputs.size_bytes": part_of(INPUTS, SIZE, "input", "size_bytes"),
+    "inputs.files": part_of(INPUTS, NUMBER, "input", "files"),
+    "inputs.kept": part_of(INPUTS, BOOL, "input", "kept"),
+    "inputs.changed_during_run": part_of(INPUTS, BOOL, "input", "changed_during_run"),
+    **{f"artifacts.{name}": part_of(ARTIFACTS, TEXT, "artifact", name) for name in ("path", "kind", "found")},
+    "artifacts.digest": part_of(ARTIFACTS, ID, "artifact", "digest"),
+    "artifacts.size_bytes": part_of(ARTIFACTS, SIZE, "artifact", "size_bytes"),
+    "artifacts.files": part_of(ARTIFACTS, NUMBER, "artifact", "files"),
+    "resources.peak_memory_bytes": column(SIZE, "resources.peak_memory_bytes", "peak_memory_bytes"),
+    "resources.cpu_seconds": column(DURATION, "resources.cpu_seconds", "cpu_seconds"),
     "parent.kind": column(TEXT, "parent.kind"),
     "parent.run": column(ID, "parent.run"),
     "verdict": Field(TEXT, ("verdict", "grade"), "run.verdict", choices=GRADES),
-    "preflight": Field(TEXT, ("preflight", "grade"), "json_extract(record.json, '$.preflight.grade')"),
-    "warnings.kind": changed_later(TEXT, "kind"),
-    "warnings.message": changed_later(TEXT, "message"),
+    "preflight": Field(TEXT, ("preflight", "grade"), "run.preflight"),
+    "warnings.kind": warning("kind"),
+    "warnings.message": warning("message"),
 }
 
-PARAM = Field(ANY, ("params", KEY), "param.value", "param WHERE param.run = run.id AND param.name = ?")
+PARAM = Field(
+    ANY,
+    ("params", KEY),
+    "param.value",
+    Source("param_row AS param", "param.run", "run.number", NAME.format("param")),
+)
 PACKAGE = Field(
     VERSION,
     ("environment", "packages", KEY),
     "package.version",
-    "package WHERE package.package_set = run.package_set AND package.name = ?",
+    Source("package_row AS package", "package.package_set", "run.package_set", "package.name = ?", is_shared=True),
 )
 SUMMARIES = {part: summary(part) for part in ("last", "min", "max", "count", "last_step")}
 

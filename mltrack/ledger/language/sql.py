@@ -23,7 +23,7 @@ LAST = "\U0010ffff"
 
 
 def condition(node: Node, negated: bool = False) -> Part:
-    """The WHERE of a query, or of its opposite, for `run`, joined with `record` where it names that.
+    """The WHERE of a query, or of its opposite, for `run_row AS run`.
 
     Null counts as false. `not` is led down to the comparisons: SQLite's parser has no room for many within one another.
     """
@@ -55,26 +55,47 @@ def add_functions(db: sqlite3.Connection, sql: str) -> None:
 
 def existence(asked: Asked, wanted: bool) -> Part:
     field = asked.field
-    if field.rows is None:
+    if field.source is None:
         return f"{field.sql} IS {'NOT ' if wanted else ''}NULL", []
     return exists(asked, (f"{field.sql} IS NOT NULL", []), wanted)
 
 
 def exists(asked: Asked, part: Part, wanted: bool = True) -> Part:
-    """Whether some of a field's rows fit."""
+    """Whether some of a field's rows fit: of those that runs share found once, of a run's own looked up for it."""
+    source = asked.field.source
+    assert source is not None
+    rows, bound = rows_that(asked, part)
+    word = "" if wanted else "NOT "
+    if source.is_shared:
+        return f"{source.of_run} {word}IN (SELECT {source.own} {rows})", bound
+    own = f" AND {source.own} = {source.of_run}" if source.own else ""
+    return f"{word}EXISTS (SELECT 1 {rows}{own})", bound
+
+
+def rows_that(asked: Asked, part: Part) -> Part:
+    """A field's rows that fit, of whatever run: from FROM on."""
+    source = asked.field.source
+    assert source is not None
     sql, bound = part
-    named = [] if asked.key is None else [asked.key]
-    return f"{'' if wanted else 'NOT '}EXISTS (SELECT 1 FROM {asked.field.rows} AND {sql})", named + bound
+    named = f"{source.named} AND " if source.named else ""
+    return f"FROM {source.table} WHERE {named}{sql}", ([asked.key] if source.named else []) + bound
 
 
 def comparison(node: Compare) -> Part:
     field = node.asked.field
+    part = value_part(node)
+    if field.source is None:
+        return part
+    return exists(node.asked, part, wanted=not (node.negated and field.many))
+
+
+def value_part(node: Compare) -> Part:
+    """What must hold of one value; of a field of many values, what may hold of none where the node is negated."""
+    field = node.asked.field
     sql, bound = holds(field, node.operator, node.literals)
     if node.negated and not field.many:
         sql = f"({field.sql} IS NOT NULL AND NOT ifnull({sql}, 0))"
-    if field.rows is None:
-        return sql, bound
-    return exists(node.asked, (sql, bound), wanted=not (node.negated and field.many))
+    return sql, bound
 
 
 def holds(field: Field, operator: str, literals: tuple[Literal, ...]) -> Part:
@@ -106,15 +127,22 @@ def value_holds(field: Field, operator: str, literal: Literal) -> Part:
 
 
 def number_holds(value: str, operator: str, number: int | float | None) -> Part:
-    """Numbers are numbers, but NaN and the infinities are texts, which SQLite sorts behind all numbers."""
+    """Numbers are numbers, but NaN and the infinities are texts, which SQLite sorts behind all numbers.
+
+    A `+` keeps SQLite from walking an index for each half of an OR, and leaves it the range of the whole.
+    """
     if number is None:
         return NOTHING
     names: list[Anything] = [name for name, one in NAMES.items() if HOLDS[operator](one, number)]
-    parts: list[Part] = [one_of(value, names)] if names else []
-    if not math.isnan(number):
-        plain = "" if operator in ("=", "<", "<=") else f" AND {value} < ''"
-        parts.append((f"({value} {operator} ?{plain})", [number]))
-    return joined(parts, " OR ", "0")
+    if math.isnan(number):
+        return one_of(value, names) if names else NOTHING
+    if operator in (">", ">="):
+        others = [name for name in NAMES if name not in names]
+        return f"({value} {operator} ? AND +{value} NOT IN ({', '.join('?' * len(others))}))", [number, *others]
+    if not names:
+        return f"{value} {operator} ?", [number]
+    sql, bound = one_of(f"+{value}", names)
+    return f"(+{value} {operator} ? OR {sql})", [number, *bound]
 
 
 def time_holds(value: str, operator: str, literal: Literal) -> Part:
@@ -146,16 +174,29 @@ def text_holds(value: str, operator: str, wanted: str) -> Part:
 def any_holds(value: str, operator: str, literal: Literal) -> Part:
     """A parameter: its type decides how the literal is read."""
     kinds: list[tuple[str, Part]] = []
-    is_text = operator in ("like", "~")
+    is_text, plain = operator in ("like", "~"), f"+{value}"
     if not is_text:
-        number = number_holds(value, operator, literal.number)
+        number = number_holds(plain, operator, literal.number)
         if number != NOTHING:
-            kinds.append((f"(param.type IN ('int', 'float') OR {value} IN ('NaN', 'Infinity', '-Infinity'))", number))
+            kinds.append((f"(param.type IN ('int', 'float') OR {plain} IN ('NaN', 'Infinity', '-Infinity'))", number))
     if operator == "=" and literal.truth is not None:
-        kinds.append(("param.type = 'bool'", (f"{value} = ?", [literal.truth])))
+        kinds.append(("param.type = 'bool'", (f"{plain} = ?", [literal.truth])))
     if is_text or operator == "=" or literal.number is None:
-        kinds.append(("param.type = 'str'", text_holds(value, operator, literal.text)))
+        kinds.append(("param.type = 'str'", text_holds(plain, operator, literal.text)))
     wanted = literal.listed if operator == "=" else literal.text if is_text else None
     if wanted is not None:
-        kinds.append(("param.type = 'json'", text_holds(value, operator, wanted)))
-    return joined([(f"({kind} AND {sql})", bound) for kind, (sql, bound) in kinds], " OR ", "0")
+        kinds.append(("param.type = 'json'", text_holds(plain, operator, wanted)))
+    exact, bound = joined([(f"({kind} AND {sql})", bound) for kind, (sql, bound) in kinds], " OR ", "0")
+    range, first = range_of(value, operator, literal)
+    return f"({range} AND {exact})", first + bound
+
+
+def range_of(value: str, operator: str, literal: Literal) -> Part:
+    """What holds of every parameter that compares so, and an index can find."""
+    number = literal.number
+    if operator == "=" and (number is None or math.isfinite(number)):
+        ways = (literal.text, number, literal.truth, literal.listed)
+        return one_of(value, [way for way in ways if way is not None])
+    if operator in (">", ">=") and number is not None and math.isfinite(number):
+        return f"{value} {operator} ?", [number]
+    return "1", []

@@ -97,7 +97,7 @@ class Repetition:
         there = self.outside.already_there()
         self.outside.take_in(there)
         try:
-            ensure_here(project, needed(then, there), self.tell, directories_of(then))
+            ensure_here(project, needed(then, there), self.tell, directories_of(then), of=then)
         except Damaged:
             raise
         except DataMissing as error:
