@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from mltrack.operations.request import (
     checked_tag,
     silent,
 )
-from mltrack.operations.running.params import load_params_files
+from mltrack.operations.running.params import UNNAMED, load_named_files, load_params_files, reads, unnamed_file
 from mltrack.operations.running.reconcile import reconcile
 from mltrack.operations.running.record import record
 from mltrack.records import Parent
@@ -61,13 +60,12 @@ def plan_run(project: Project, request: RunRequest) -> Plan:
         raise UsageError("There is no command to run.", "Put it after two dashes: mltrack run -- python train.py")
     check_words(request)
     cwd = name_below(project.root, request.cwd)
-    declared = declare(project, request)
-    changes = override(project.root, request, declared)
     place = Place(project.root, repository_of(project))
+    plan = Plan(request, place, request.command, request.command, cwd, declare(project, request))
+    if request.overrides:
+        plan = overridden(project, plan)
     request, resume = resumed(project, request)
-    return Plan(
-        request, place, changes.command, changes.command, cwd, declared, changes.values, changes.edits, None, resume
-    )
+    return replace(plan, request=request, resume=resume)
 
 
 def check_words(request: RunRequest) -> None:
@@ -133,26 +131,39 @@ def checked_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(patterns))
 
 
-class Changes:
-    """What `--set` comes to: a command, edits of params files, and the values that the command was given."""
+def overridden(project: Project, plan: Plan) -> Plan:
+    """The plan with each `--set KEY=VALUE`; a config file that one changes is a declared one from then on.
 
-    def __init__(self, command: tuple[str, ...], edits: tuple[Any, ...], values: Mapping[str, object]) -> None:
-        self.command = command
-        self.edits = edits
-        self.values = values
-
-
-def override(root: Path, request: RunRequest, declared: Declared) -> Changes:
-    """Apply `--set KEY=VALUE`; raises UsageError for a key that nothing takes."""
-    if not request.overrides:
-        return Changes(request.command, (), {})
+    Raises UsageError for a key that nothing takes.
+    """
     from mltrack.formats.overrides import apply_overrides, parse_override
 
-    overrides = [parse_override(text) for text in request.overrides]
+    overrides = [parse_override(text) for text in plan.request.overrides]
     files: dict[str, dict[str, Any]] = {}
-    for name, _, part in load_params_files(root, declared.params):
+    for name, _, part in load_params_files(plan.place.root, plan.declared.params):
         files.setdefault(name, {}).update(part)
-    applied = apply_overrides(request.command, overrides, files)
+    found = undeclared_files(plan) if reads(project.config.frameworks, "config") else {}
+    files |= {name: values for name, values in found.items() if name not in files}
+    applied = apply_overrides(plan.command, overrides, files)
     edited = {key for key, how in applied.how.items() if how in files}
-    values = {item.key: item.value for item in overrides if item.key not in edited}
-    return Changes(applied.command, applied.edits, values)
+    changed = [edit.path for edit in applied.edits if edit.path in found]
+    return replace(
+        plan,
+        command=applied.command,
+        argv=applied.command,
+        declared=replace(plan.declared, params=tuple(dict.fromkeys((*plan.declared.params, *changed)))),
+        set_params={item.key: item.value for item in overrides if item.key not in edited},
+        edits=applied.edits,
+    )
+
+
+def undeclared_files(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Name and flat values of the config files in the project that params are read from though nobody declared them:
+    those that the command names, and `params.yaml` at the root."""
+    from mltrack.formats.config_files import read_config
+
+    found = {name: values for name, _, values in load_named_files(plan) if not os.path.isabs(name)}
+    place = unnamed_file(plan)
+    if place is not None:
+        found.setdefault(UNNAMED, read_config(place) or {})
+    return found

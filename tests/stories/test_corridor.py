@@ -179,6 +179,20 @@ def test_set_on_a_params_file_leaves_the_users_file_alone(person: Person) -> Non
     assert not list((person.cwd / ".mltrack" / "runs").iterdir())
 
 
+def test_set_changes_a_params_file_that_nobody_declared(person: Person) -> None:
+    write(person.cwd, {"params.yaml": "lr: 0.5\n", "conf/a.yaml": "depth: 3\n", "show.py": SHOWN})
+    person.type("run", "--", "python", "show.py", "--config", "conf/a.yaml")
+    person.type("rerun", "@", "--set", "lr=0.25", "--set", "depth=4")
+    record = person.json("show", "@")
+    assert {**record["params"], "config": ""} == {"lr": 0.25, "depth": 4, "config": ""}
+    assert record["param_sources"]["lr"] == record["param_sources"]["depth"] == "--set"
+    assert (person.cwd / "params.yaml").read_text() == "lr: 0.5\n"
+    assert person.type("log", "@").split() == ["lr:", "0.25", "depth:", "4"]
+
+
+SHOWN = "import sys\nprint(open('params.yaml').read(), open(sys.argv[2]).read())\n"
+
+
 def test_an_isolated_run_does_not_see_edits_and_writes_elsewhere(person: Person) -> None:
     person.type("run", "--isolated", "--input", "data/points.csv", "--", "python", "train.py", "--lr", "1")
     assert not (person.cwd / "model.bin").exists()
