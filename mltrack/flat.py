@@ -94,6 +94,13 @@ def metric_name(name: str) -> str:
     return f"metrics.{quoted(name) if dot and head and end in PARTS else name}"
 
 
+def ends_of(name: str) -> list[str]:
+    """`model.encoder.depth` -> depth, encoder.depth, model.encoder.depth; a part of a summary stays with its metric."""
+    breaks = [place for place, sign in enumerate(name) if sign in "./" and name[place + 1 :].strip("./")]
+    ends = [name[place + 1 :] for place in reversed(breaks)]
+    return [end for end in ends if end not in PARTS] + [name]
+
+
 def quoted(name: str) -> str:
     """A name in quotes, as the query language takes it, whatever it is."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')

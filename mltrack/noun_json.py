@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+LEAVES = frozenset((str, int, float, bool, type(None)))
+
 
 def many(of: type) -> Any:
     """A field that holds a tuple of other records."""
@@ -28,14 +30,16 @@ def one(of: type) -> Any:
 
 def to_dict(record: Any) -> Any:
     """A record as plain dicts and lists, in field order; a `path` that is not UTF-8 gets a `path_b64` beside it."""
+    if record.__class__ in LEAVES:
+        return record
     if is_dataclass(record) and not isinstance(record, type):
         result: dict[str, Any] = {}
-        for item in fields(record):
-            value = getattr(record, item.name)
-            result[item.name] = to_dict(value)
-            if item.name == "path" and value is not None and not is_utf8(value):
+        for name in plan_of(record.__class__).names:
+            value = getattr(record, name)
+            result[name] = to_dict(value)
+            if name == "path" and value is not None and not is_utf8(value):
                 result["path_b64"] = base64.b64encode(os.fsencode(value)).decode()
-            elif item.name == "command" and not all(is_utf8(word) for word in value):
+            elif name == "command" and not all(is_utf8(word) for word in value):
                 result["command_b64"] = [base64.b64encode(os.fsencode(word)).decode() for word in value]
         return result
     if isinstance(record, Mapping):
@@ -47,11 +51,19 @@ def to_dict(record: Any) -> Any:
 
 def from_dict(cls: type[T], data: Mapping[str, Any]) -> T:
     """The record of class `cls` that `to_dict` wrote. Unknown keys are ignored: they come from a newer mltrack."""
-    plan: tuple[tuple[str, Any, bool], ...] = plan_of(cls)  # type: ignore[arg-type]  # a class is hashable
-    values: dict[str, Any] = {}
-    for name, of, is_table in plan:
-        if name in data:
-            values[name] = decode(data[name], of, is_table)
+    plan: Plan = plan_of(cls)  # type: ignore[arg-type]  # a class is hashable
+    is_whole = plan.names == data.keys()
+    if is_whole and plan.is_plain:
+        made = cls.__new__(cls)
+        values = made.__dict__
+        values.update(data)  # as its own `__init__` would, when nothing is missing
+    else:
+        values = {name: data[name] for name in plan.names if name in data}
+    for name, of, is_table in plan.deep:
+        if name in values:
+            values[name] = decode(values[name], of, is_table)
+    if is_whole:
+        return made if plan.is_plain else cls(**values)
     if "path_b64" in data:
         values["path"] = os.fsdecode(base64.b64decode(data["path_b64"]))
     if "command_b64" in data:
@@ -59,14 +71,33 @@ def from_dict(cls: type[T], data: Mapping[str, Any]) -> T:
     return cls(**values)
 
 
+class Plan:
+    """What is asked of a class thousands of times for a list of runs."""
+
+    def __init__(self, cls: Any) -> None:
+        own = fields(cls)
+        self.names = {item.name: None for item in own}.keys()
+        self.is_plain: bool = getattr(cls, "_has_plain_init", False)
+        self.deep: list[tuple[str, Any, bool]] = []
+        """Fields that are more than one text or number: what they hold, and whether a table of such."""
+        for item in own:
+            of = item.metadata.get("of") or item.metadata.get("each")
+            if of is not None or not is_scalar(item.type):
+                of = of if of is None or isinstance(of, type) else of()
+                self.deep.append((item.name, of, "each" in item.metadata))
+
+
+def is_scalar(hint: Any) -> bool:
+    """Is it the annotation of a text, a number, true or false, or None?"""
+    return isinstance(hint, str) and all(word.strip() in SCALARS for word in hint.split("|"))
+
+
+SCALARS = frozenset(("str", "int", "float", "bool", "None"))
+
+
 @cache
-def plan_of(cls: Any) -> tuple[tuple[str, Any, bool], ...]:
-    """Names of a record's fields, what they hold, and whether a table of such; asked thousands of times for a list."""
-    found = []
-    for item in fields(cls):
-        of = item.metadata.get("of") or item.metadata.get("each")
-        found.append((item.name, of if of is None or isinstance(of, type) else of(), "each" in item.metadata))
-    return tuple(found)
+def plan_of(cls: Any) -> Plan:
+    return Plan(cls)
 
 
 def decode(value: Any, of: Any, is_table: bool = False) -> Any:

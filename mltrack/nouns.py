@@ -33,6 +33,7 @@ def noun(cls: type[T]) -> type[T]:
     made._factories = {  # type: ignore[attr-defined]
         name: item.default_factory for name, item in own.items() if item.default_factory is not MISSING
     }
+    made._has_plain_init = "__init__" not in cls.__dict__  # type: ignore[attr-defined]
     for method in (__init__, __eq__, __hash__, __repr__, __setattr__, __delattr__):
         if method.__name__ not in cls.__dict__ or method is __eq__:
             setattr(made, method.__name__, method)

@@ -54,6 +54,8 @@ class Axis:
     is_log: bool = False
     unit: str = ""
     """`s`, `bytes`, `per cent` or nothing."""
+    names: tuple[str, ...] = ()
+    """Of an axis of names: the order in which they stand."""
 
 
 @noun
@@ -67,6 +69,8 @@ class Lines:
     bands: tuple[Band, ...] = ()
     colour: Axis | None = None
     """What the shades of the curves are of."""
+    y_ends: tuple[float | None, float | None] = (None, None)
+    """Where the vertical axis ends; None: as the values need."""
 
 
 @noun
@@ -105,6 +109,8 @@ class Parallel:
     """A value of each axis for each run; None where the run has none."""
     coloured_by: int | None = None
     """Number of the axis whose value gives the colour."""
+    weights: tuple[float, ...] = ()
+    """How much each axis goes with the last, from 0 to 1: where there is no room, the others stay away first."""
 
 
 @noun
@@ -129,7 +135,7 @@ class Rates:
     curves: tuple[Curve, ...]
     """The label holds the area."""
     areas: tuple[float, ...] = ()
-    """Of each curve: under ROC by trapezoids, of precision and recall the average precision."""
+    """Of each curve: under ROC by trapezoids, of precision and recall the average precision; NaN of a part of one."""
 
 
 Panel = Lines | Scatter | Parallel | Confusion | Rates
@@ -143,3 +149,5 @@ class Plot:
     panels: tuple[Panel, ...]
     remarks: tuple[str, ...] = ()
     """What a reader must know: points that are not drawn, runs left out, what a band means."""
+    looks: tuple[str, ...] = ()
+    """Labels whose looks come first, where this is one of several pictures: a run then looks alike in all of them."""

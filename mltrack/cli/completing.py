@@ -43,13 +43,17 @@ SPECIAL = {
     ("remote rm", "name"): "remote", ("run", "name"): "name", ("rerun", "name"): "name",
     ("plot", "group_by"): "field", ("plot", "metrics"): "metric", ("plot", "columns"): "",
     ("env export", "format"): "=pylock|requirements|conda|dockerfile", ("env trim", "format"): "=pylock|requirements",
-    ("env diff", "a"): "run", ("env diff", "b"): "run", ("checkout", "paths"): FILES, ("get", "path"): FILES,
+    ("env diff", "a"): "run", ("env diff", "b"): "run", ("compare", "metrics"): "metric",
     ("ls", "form"): "=table|csv|json|jsonl|md", ("compare", "form"): "=table|csv|json|jsonl|md",
     ("export", "form"): "=jsonl|json|csv|parquet", ("ls", "words"): "query",
     ("sql", "form"): "=table|csv|json|jsonl|md",
     ("diff", "section"): "=command|code|environment|hardware|inputs|params|metrics|artifacts|outcome|patch",
 }  # fmt: skip
 """Parameters of one command, where the tables above would be wrong; `=a|b` stands for these words."""
+
+OF_RUN = {("checkout", "paths"): FILES, ("get", "path"): WORDS}
+"""Arguments that are paths of the run that stands before them, and what follows where it has none that begins so: the
+code that is laid out is not looked through."""
 
 
 @noun
@@ -182,10 +186,13 @@ def argument(place: Here, which: tuple[str, Any], args: Sequence[str], current: 
             return of_parameter(place, path, options[name], (f"{name}=", value))
         return of_options(command, args, current)
     arguments = [one for one in command.params if one.param_type_name == "argument"]
+    run = positional[:1]
     for one in arguments:
         if one.nargs == -1 or len(positional) < one.nargs:
             if (one.metavar or "").startswith("-- "):
                 return Answer(COMMANDS)
+            if run and (path, one.name) in OF_RUN:
+                return of_contents(place, run[0], current, OF_RUN[path, one.name])
             return of_argument(place, path, one, (positional, current))
         positional = positional[one.nargs :]
     return Answer()
@@ -244,6 +251,14 @@ def of_argument(place: Here, path: str, argument: Any, typed: tuple[Sequence[str
     return Answer(answer.how, (*more, *answer.found) if is_whole else more)
 
 
+def of_contents(place: Here, run: str, current: str, otherwise: str) -> Answer:
+    """A path of a run."""
+    from mltrack.operations.completing import contents
+
+    found = tuple(contents(place, run, current))
+    return Answer(WORDS if found else otherwise, found)
+
+
 SIGNS = frozenset("=<>~(")
 LANGUAGE = frozenset(("and", "or", "not", "in", "like", "is"))
 
@@ -253,10 +268,11 @@ def of_parameter(place: Here, path: str, parameter: Any, typed: tuple[str, str])
 
 
 def kinds_of(path: str, parameter: Any) -> list[str]:
-    """The kinds of words that an option or argument takes, by its name and by what the help calls them."""
+    """The kinds of words that an option or argument takes, by its name and by what the help calls them; `=word` is a
+    word itself."""
     special = SPECIAL.get((path, parameter.name), BY_NAME.get(parameter.name))
     if special is not None:
-        return special[1:].split("|") if special.startswith("=") else [special]
+        return [f"={word}" for word in special[1:].split("|")] if special.startswith("=") else [special]
     metavar = str(parameter.metavar or "")
     if metavar in BY_METAVAR:
         return [BY_METAVAR[metavar]]
@@ -266,8 +282,8 @@ def kinds_of(path: str, parameter: Any) -> list[str]:
     if parts == ["RUN", "QUERY"]:
         return ["run or query"]
     if len(parts) > 1 and all(len(part) == 1 for part in parts):
-        return parts
-    return [BY_METAVAR.get(part, part if part.islower() else "") for part in parts]
+        return [f"={part}" for part in parts]
+    return [f"={part}" if part.islower() else BY_METAVAR.get(part, "") for part in parts]
 
 
 def of_kinds(place: Here, kinds: Iterable[str], typed: tuple[str, str], is_part: bool = False) -> Answer:
@@ -286,8 +302,8 @@ def of_kinds(place: Here, kinds: Iterable[str], typed: tuple[str, str], is_part:
         elif kind in KINDS:
             made = proposals(place, kind, head + current if is_part else current)
             found += [replace(one, value=one.value[len(head) :] if is_part else head + one.value) for one in made]
-        elif kind and kind.startswith(current):
-            found.append(Proposal(head + kind))
+        elif kind.startswith(f"={current}"):
+            found.append(Proposal(head + kind[1:]))
     return Answer(WORDS if found else how, tuple(found))
 
 

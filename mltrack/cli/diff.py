@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="A run; by default the one before the newest.")] = "@~1",
-    b: Annotated[str, typer.Argument(metavar="B", help="Another; by default the newest.")] = "@",
+    a: Annotated[str | None, typer.Argument(metavar="[A]", help="A run; by default the one before the newest.")] = None,
+    b: Annotated[str | None, typer.Argument(metavar="[B]", help="Another; by default the newest.")] = None,
     section: Annotated[
         str | None, typer.Option("--section", metavar="NAME,...", help="Only these: params, metrics, code, patch ...")
     ] = None,
@@ -40,16 +40,18 @@ def diff(
 ) -> int:
     """Show every difference between two runs.
 
-    Sections: command, code, environment, hardware, inputs, params, metrics, artifacts, outcome, circumstances, patch.
+    Sections: command, code, data, environment, hardware, inputs, params, metrics, artifacts, outcome, circumstances,
+    patch.
     """
     from mltrack.views.console import show_json, write
 
     sections = sections_of(section, stat)
     with Project.get(working_directory()) as project:
+        refs = two_refs(project, a, b)
         if tool is not None:
-            return show_in_tool(project, a, b, tool or None)
+            return show_in_tool(project, *refs, tool or None)
         is_for_eyes = not (as_json or name_only)
-        found, missing = compared(project, (a, b), wanted(sections, not is_for_eyes, data), is_for_eyes)
+        found, missing = compared(project, refs, wanted(sections, not is_for_eyes, data), is_for_eyes)
     if as_json:
         from mltrack.compare.differences import to_json
 
@@ -61,6 +63,16 @@ def diff(
     if missing is not None:
         raise missing
     return int(exit_code and not found.differences.is_empty)
+
+
+def two_refs(project: Project, a: str | None, b: str | None) -> tuple[str, str]:
+    """What names the two runs; by default the newest two of this checkout, or of all where it has none."""
+    from mltrack.operations.find import newest_ids
+
+    if a is not None and b is not None:
+        return a, b
+    newest = newest_ids(project, 2 if a is None else 1, say)
+    return newest[-1] if a is None else a, newest[0] if b is None else b
 
 
 def compared(
@@ -103,8 +115,8 @@ def wanted(sections: Sequence[str], is_whole: bool, data: bool) -> Wanted:
     if is_whole:
         return Wanted(True, limits, 0)
     return Wanted(
-        bool({"code", "patch"} & set(sections)),
-        limits if {"inputs", "artifacts"} & set(sections) else None,
+        bool({"code", "data", "patch"} & set(sections)),
+        limits if {"code", "data", "patch", "inputs", "artifacts"} & set(sections) else None,
         MOST if "metrics" in sections and sys.stdout.isatty() else 0,
     )
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedWriter
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
-from mltrack.cli.options import Branch, Json, Limit, Runs, Since, Sort, Where
+from mltrack.cli.options import Branch, Json, Limit, Runs, Since, Sort, Until, Where
 from mltrack.cli.start import say, working_directory
 from mltrack.errors import NotFound, UsageError
 from mltrack.project import Project
@@ -21,8 +24,9 @@ def export(
     runs: Runs = None,
     where: Where = None,
     since: Since = None,
+    until: Until = None,
     branch: Branch = None,
-    sort: Sort = "-created_at",
+    sort: Sort = "",
     limit: Limit = None,
     form: Annotated[
         str | None,
@@ -35,31 +39,45 @@ def export(
 ) -> None:
     """Write runs to a file, for another project or another tool; all runs, or those that are named or fit.
 
-    The format is that of the file's name, else jsonl: a line a run, with all that is known of it but its data.
+    The format is that of the file's name, else jsonl: a line a run, with all that is known of it but its data; a name
+    that ends with .gz is compressed.
     """
-    from mltrack.operations.exchange.export import ExportRequest, form_of, whole_file
+    from mltrack.operations.exchange.export import ExportRequest, form_of, packing, whole_file
     from mltrack.operations.exchange.export import export as write
     from mltrack.operations.seeing.selection import Choice
     from mltrack.views.counting import Counting
 
     target = None if output is None or str(output) == "-" else Path(working_directory(), output)
     request = ExportRequest(
-        Choice(tuple(runs or ()), where, since, branch, sort, limit), form_of(form, target), hidden=hidden
+        Choice(tuple(runs or ()), where, since, branch, sort, limit, until), form_of(form, target), hidden=hidden
     )
-    if target is None and request.form == "parquet" and sys.stdout.isatty():
-        raise UsageError("Parquet is nothing for a terminal.", "Name a file: -o runs.parquet")
     with Project.get(working_directory()) as project, Counting("export", "runs") as count:
         if target is None:
-            write(project, request, sys.stdout.buffer, say, count)
-            sys.stdout.buffer.flush()
+            with standard_output(request.form) as out:
+                write(project, request, out, say, count)
             return
-        with whole_file(target) as file:
-            written = write(project, request, file, say, count)
+        with whole_file(target) as file, packing(file, target) as inside:
+            written = write(project, request, inside, say, count)
     say(f"{written:,} run{'' if written == 1 else 's'} in {output}")
 
 
+@contextmanager
+def standard_output(form: str) -> Iterator[IO[bytes]]:
+    """Standard output for bytes; on a terminal what could command it is made visible. Raises UsageError."""
+    if not sys.stdout.isatty():
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if form == "parquet":
+        raise UsageError("Parquet is nothing for a terminal.", "Name a file: -o runs.parquet")
+    from mltrack.views.exchange import Visible
+
+    with BufferedWriter(Visible(sys.stdout)) as out:
+        yield out
+
+
 def import_(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="What export wrote: .jsonl or .json; - is stdin.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What export wrote: .jsonl, .json or .gz; - is stdin.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken over.")] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Pass over lines that cannot be taken over; else none is.")
@@ -86,7 +104,8 @@ def import_(
                 opened = path.open("rb")
             except FileNotFoundError as error:
                 raise NotFound(f"There is no file {file}.", "Write one with: mltrack export -o runs.jsonl") from error
-            with opened, Progress("import", path.stat().st_size) as progress:
+            size = None if path.suffix == ".gz" else path.stat().st_size
+            with opened, Progress("import", size) as progress:
                 report = import_runs(project, request, opened, progress)
     for bad in report.refused[:MOST_TOLD]:
         say(f"line {bad.number} was passed over: {bad.reason}. {bad.hint}")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltrack.cli.options import Json, Ref
-from mltrack.cli.start import working_directory
+from mltrack.cli.options import Json, NewestOr
+from mltrack.cli.start import say, working_directory
 from mltrack.project import Project
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    ref: Ref,
+    ref: NewestOr = None,
     series: Annotated[str | None, typer.Option("--series", metavar="NAME", help="The points of one metric.")] = None,
     rank: Annotated[
         int | None, typer.Option("--rank", metavar="N", min=0, help="With --series: the points that rank N logged.")
@@ -29,12 +29,12 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Tell the story of one run."""
-    from mltrack.operations.find import find_run
+    from mltrack.operations.find import find_run, newest_ids
     from mltrack.views.console import show_json
     from mltrack.views.pager import paged
 
     with Project.get(working_directory()) as project:
-        run = find_run(project, ref)
+        run = find_run(project, newest_ids(project, 1, say)[0] if ref is None else ref)
         if watch and run.status == "running":
             from mltrack.operations.watch import Watch
             from mltrack.views.watch import follow
@@ -84,7 +84,7 @@ def show_series(project: Project, run: Run, which: tuple[str, int | None], as_js
 
 
 def log(
-    ref: Ref,
+    ref: NewestOr = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
     lines: Annotated[
         int | None,
@@ -99,13 +99,15 @@ def log(
     as_json: Annotated[bool, typer.Option("--json", help="One object a line: at_s, stream, text, ends.")] = False,
 ) -> None:
     """Print the output of a run."""
+    from mltrack.operations.find import newest_ids
     from mltrack.operations.log import Part, read_output
     from mltrack.views.log import form
 
     stream = None if stdout == stderr else "o" if stdout else "e"
     with Project.get(working_directory()) as project:
         out = sys.stdout.buffer
-        records = read_output(project, ref, Part(follow, lines, stream, rank))
+        named = newest_ids(project, 1, say)[0] if ref is None else ref
+        records = read_output(project, named, Part(follow, lines, stream, rank))
         for data in form(times, as_json)(records):
             out.write(data)
             if follow:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltrack.cli.options import Branch, Json, Limit, Since, Where
+from mltrack.cli.options import Branch, Json, Limit, Since, Until, Where
 from mltrack.cli.start import say, working_directory
 from mltrack.errors import UsageError
 from mltrack.nouns import noun
@@ -19,6 +19,7 @@ from mltrack.project import Project
 if TYPE_CHECKING:
     from mltrack.ledger.language.tree import Node
     from mltrack.ledger.queries import RunQuery
+    from mltrack.operations.asking import Bounds
     from mltrack.operations.seeing.fields import Shown
 
 ON_A_TERMINAL = 20
@@ -35,6 +36,8 @@ class Way:
     verdicts: bool = False
     best: str | None = None
     group_by: Sequence[str] = ()
+    headings: Mapping[str, str] | None = None
+    """Column -> the bare name by which it was asked for."""
 
 
 def ls(
@@ -69,6 +72,7 @@ def ls(
     status: Annotated[str | None, typer.Option("--status", metavar="WORD", help="finished, failed, ...")] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", metavar="WORD", help="Only runs with this tag.")] = None,
     since: Since = None,
+    until: Until = None,
     branch: Branch = None,
     verdicts: Annotated[
         bool, typer.Option("--verdicts", help="Only runs that were compared with another, and what came out.")
@@ -82,31 +86,34 @@ def ls(
     """
     gc.disable()  # thousands of objects that all live to the end: looking for garbage takes a third of the time
     from mltrack.ledger.queries import RunQuery
+    from mltrack.operations.asking import Bounds
     from mltrack.operations.seeing.fields import split_columns
     from mltrack.operations.seeing.listing import check_together
 
     check_together(best, sort, group_by, only_changed)
     grouped = split_columns(group_by, "--group-by")
     way = Way(form_of(form, as_json), split_columns(columns), only_changed, verdicts, best, grouped)
-    asked = asked_for(words or (), where, since, branch)
+    bounds = Bounds(since, until, branch)
     project = Project.find(working_directory())
     if project is None:
+        asked_for(words or (), where, bounds, None)
         list_nothing(way)
         return
     with project:
+        asked = asked_for(words or (), where, bounds, project)
         query = RunQuery(limit, sort or "", experiment, status, tuple(tags or ()), hidden, where=asked)
         list_them(project, query, way)
 
 
-def asked_for(words: Sequence[str], where: str | None, since: str | None, branch: str | None) -> Node | None:
+def asked_for(words: Sequence[str], where: str | None, bounds: Bounds, project: Project | None) -> Node | None:
     """The words of the query and --where must both hold."""
     from mltrack.ledger.language.tree import Every
     from mltrack.operations.asking import condition_of
 
-    asked = condition_of(words, since, branch)
+    asked = condition_of(words, bounds, project)
     if where is None:
         return asked
-    more = condition_of([where])
+    more = condition_of([where], project=project)
     return Every((asked, more)) if asked is not None and more is not None else asked or more
 
 
@@ -141,7 +148,7 @@ def list_them(project: Project, query: RunQuery, way: Way) -> None:
         from mltrack.operations.repeating.verdict import with_verdicts
 
         query = with_verdicts(query)
-    if query.sort or way.best or way.group_by:
+    if query.sort or way.best or way.group_by or way.columns:
         query, way = in_full(project, query, way)
     tell_unknown(project, query, say)
     for name in (*way.columns, *way.group_by):
@@ -149,25 +156,37 @@ def list_them(project: Project, query: RunQuery, way: Way) -> None:
             tell_unknown(project, replace(query, where=None, sort=name), say)
     if query.limit is None and way.form == "table" and sys.stdout.isatty():
         query = replace(query, limit=ON_A_TERMINAL)
+    if way.best and not way.group_by:
+        from mltrack.operations.seeing.best_first import tell_unfinished
+
+        tell_unfinished(project, query, say)
     if way.group_by:
         list_groups(project, query, way)
     elif way.form != "table":
         put(lines_for(project, query, way), way.form)
     elif way.verdicts and not way.columns and not way.only_changed:
-        list_verdicts(project, query)
+        list_verdicts(project, query, way)
     else:
         list_table(project, query, way)
 
 
 def in_full(project: Project, query: RunQuery, way: Way) -> tuple[RunQuery, Way]:
     """The same with the bare names of metrics and params in full, and the order that --best asks for."""
-    from mltrack.operations.seeing.listing import best_sort, known_name
+    from mltrack.operations.seeing.fields import field_called
+    from mltrack.operations.seeing.listing import best_sort
+    from mltrack.operations.seeing.naming import full_name
 
-    best = way.best and known_name(project, way.best)
-    way = replace(way, best=best, group_by=[known_name(project, name) for name in way.group_by])
+    def full(name: str) -> str:
+        return full_name(project, name, query, say)
+
+    columns = [full(name) for name in way.columns]
+    asked = dict(zip(columns, way.columns, strict=True))
+    headings = {column: name for column, name in asked.items() if field_called(name) is None}
+    best = way.best and full(way.best)
+    way = replace(way, best=best, group_by=[full(name) for name in way.group_by], columns=columns, headings=headings)
     if best is not None and not way.group_by:
         return replace(query, sort=best_sort(project, best, say)), way
-    return replace(query, sort=query.sort and known_name(project, query.sort)), way
+    return replace(query, sort=query.sort and full(query.sort)), way
 
 
 def put(parts: Iterable[str], form: str) -> None:
@@ -188,6 +207,7 @@ def put(parts: Iterable[str], form: str) -> None:
 
 def list_table(project: Project, query: RunQuery, way: Way) -> None:
     from mltrack.operations.find import list_runs
+    from mltrack.operations.seeing.best_first import best_runs
     from mltrack.operations.seeing.listing import Rows, focus_of, with_what_is_shown
     from mltrack.views.console import show
     from mltrack.views.pager import paged
@@ -196,22 +216,25 @@ def list_table(project: Project, query: RunQuery, way: Way) -> None:
     hidden = query.include_deleted
     total = project.ledger.count(hidden)
     if way.only_changed or way.columns:
-        documents = list(Rows(project, with_what_is_shown(query, way.columns)))
+        documents = list(Rows(project, with_what_is_shown(query, way.columns), is_best=way.best is not None))
         make = changed_table if way.only_changed else chosen_table
         paged(make(documents, way.columns, total=total))
     else:
         focus, is_brief = focus_of(query)
-        paged(runs_table(list_runs(project, replace(query, brief=is_brief)), focus=focus, total=total))
+        list_in_order = list_runs if way.best is None else best_runs
+        paged(runs_table(list_in_order(project, replace(query, brief=is_brief)), focus=focus, total=total))
     if hidden and project.ledger.deleted_ids():
         show(f"Hidden: {', '.join(sorted(project.ledger.deleted_ids()))}")
 
 
-def list_verdicts(project: Project, query: RunQuery) -> None:
+def list_verdicts(project: Project, query: RunQuery, way: Way) -> None:
     from mltrack.operations.find import list_runs
+    from mltrack.operations.seeing.best_first import best_runs
     from mltrack.views.pager import paged
     from mltrack.views.verdicts import verdicts_page
 
-    paged(verdicts_page(list_runs(project, replace(query, brief=True))))
+    list_in_order = list_runs if way.best is None else best_runs
+    paged(verdicts_page(list_in_order(project, replace(query, brief=True))))
 
 
 def lines_for(project: Project, query: RunQuery, way: Way) -> Iterator[str]:
@@ -223,7 +246,7 @@ def lines_for(project: Project, query: RunQuery, way: Way) -> Iterator[str]:
     from mltrack.views.table import same_lines
     from mltrack.views.tabular import lines_of, listed
 
-    rows = Rows(project, with_what_is_shown(query, way.columns))
+    rows = Rows(project, with_what_is_shown(query, way.columns), is_best=way.best is not None)
     if way.form in ("json", "jsonl") and not way.columns and not way.only_changed:
         texts = map(dumps_line, rows)
         return listed(texts) if way.form == "json" else (f"{text}\n" for text in texts)
@@ -242,12 +265,15 @@ def lines_for(project: Project, query: RunQuery, way: Way) -> Iterator[str]:
 def columns_for(project: Project, query: RunQuery, way: Way, rows: Iterable[dict[str, object]]) -> list[Shown]:
     """The columns of rows for another program: those asked for, or those of the table; with --only-changed more."""
     from mltrack.operations.find import list_runs
-    from mltrack.operations.seeing.fields import shown
-    from mltrack.operations.seeing.listing import changeable, everything, names_for, names_in
+    from mltrack.operations.seeing.fields import FAMILIES, Names, shown
+    from mltrack.operations.seeing.listing import changeable, everything, names_in
     from mltrack.views.columns import default_names
 
     if way.columns:
-        return shown(way.columns, names_for(project, way.columns, rows))
+        has_families = any(name.lower() in FAMILIES for name in way.columns)
+        headings = way.headings or {}
+        found = shown(way.columns, names_in(rows) if has_families else Names())
+        return [replace(one, name=headings.get(one.name, one.name)) for one in found]
     if way.only_changed and way.form == "md":
         names = names_in(rows)
         return [*shown(("id", "created_at", "status", "name"), names), *changeable(names)]
@@ -257,12 +283,13 @@ def columns_for(project: Project, query: RunQuery, way: Way, rows: Iterable[dict
 
 
 def list_groups(project: Project, query: RunQuery, way: Way) -> None:
-    from mltrack.operations.seeing.groups import groups_of
+    from mltrack.operations.seeing.groups import groups_of, with_columns
     from mltrack.views.groups import groups_rows, groups_table
     from mltrack.views.pager import paged
     from mltrack.views.tabular import lines_of
 
     found = groups_of(project, query, way.group_by, way.best, say)
+    found = with_columns(found, way.columns) if way.columns else found
     if way.form == "table":
         paged(groups_table(found, query.limit))
     else:

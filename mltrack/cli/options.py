@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 Ref = Annotated[str, typer.Argument(metavar="RUN", help="An id, name, tag or unique prefix; @ is the newest run.")]
+NewestOr = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="An id, name, tag or unique prefix; by default the newest run.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Into = Annotated[Path | None, typer.Option("--into", metavar="DIR", help="The directory to make.")]
 RemoteName = Annotated[
@@ -57,9 +60,12 @@ Where = Annotated[str | None, typer.Option("--where", metavar="QUERY", help="The
 Since = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Only runs created since: 2d, today, 2026-11-01 ...")
 ]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Only runs created until then: 2d, 2026-11-01, all of it.")
+]
 Branch = Annotated[str | None, typer.Option("--branch", metavar="NAME", help="Only runs of this branch.")]
 Sort = Annotated[
     str,
     typer.Option("--sort", metavar="[-]FIELD", help="duration, metrics.NAME, params.NAME ...; with - largest first."),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="How many at most.")]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", metavar="N", min=1, help="How many at most.")]

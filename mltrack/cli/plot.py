@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mltrack.cli.options import Branch, Json, Limit, Many, Runs, Since, Sort, Where
+from mltrack.cli.options import Branch, Json, Limit, Many, Runs, Since, Sort, Until, Where
 from mltrack.cli.start import say, working_directory
 from mltrack.errors import UsageError
 from mltrack.project import Project
@@ -27,7 +28,7 @@ Output = Annotated[
     typer.Option("--output", "-o", metavar="FILE", help="Write a picture: .png, .svg or .pdf; - is stdout."),
 ]
 Metrics = Annotated[
-    Many, typer.Option("--metric", "-m", metavar="NAME|PATTERN", help="A metric or a resource: loss, 'val/*' ...")
+    Many, typer.Option("--metric", "-m", metavar="NAME|PATTERN,...", help="A metric or a resource: loss, 'val/*' ...")
 ]
 X = Annotated[
     str | None, typer.Option("--x", "-x", metavar="step|time|points|METRIC", help="What the horizontal axis shows.")
@@ -57,9 +58,22 @@ Actual = Annotated[str | None, typer.Option("--actual", metavar="COL", help="The
 Predicted = Annotated[str | None, typer.Option("--predicted", metavar="COL", help="That of predicted classes.")]
 Score = Annotated[str | None, typer.Option("--score", metavar="COL", help="That of scores.")]
 Positive = Annotated[str | None, typer.Option("--positive", metavar="CLASS", help="The class that scores are for.")]
-ByRow = Annotated[bool, typer.Option("--normalise", help="Per cent of each row in a confusion matrix, not counts.")]
+ByRow = Annotated[
+    bool, typer.Option("--normalise", "--normalize", help="Per cent of each row in a confusion matrix, not counts.")
+]
 Colour = Annotated[
     str | None, typer.Option("--colour", "--color", metavar="FIELD", help="Colour the dots of --scatter by this field.")
+]
+
+Dpi = Annotated[int | None, typer.Option("--dpi", metavar="N", help="Pixels of an inch, of a PNG; usually 120.")]
+Ylim = Annotated[
+    str | None, typer.Option("--ylim", metavar="LOW,HIGH", help="The vertical axis of lines; either may be left out.")
+]
+Legend = Annotated[
+    str | None, typer.Option("--legend", metavar="right|inside|below|off", help="Where the names of curves stand.")
+]
+Label = Annotated[
+    str | None, typer.Option("--label", metavar="FIELD,...", help="What curves are called by: name, params.lr ...")
 ]
 
 
@@ -67,8 +81,9 @@ def plot(
     words: Runs = None,
     where: Where = None,
     since: Since = None,
+    until: Until = None,
     branch: Branch = None,
-    sort: Sort = "-created_at",
+    sort: Sort = "",
     limit: Limit = None,
     metrics: Metrics = None,
     x: X = None,
@@ -92,8 +107,12 @@ def plot(
     positive: Positive = None,
     by_row: ByRow = False,
     coloured_by: Colour = None,
+    label: Label = None,
+    ylim: Ylim = None,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="What stands above it.")] = None,
     size: Size = None,
+    dpi: Dpi = None,
+    legend: Legend = None,
     dark: Annotated[bool, typer.Option("--dark/--light", help="For a dark page, or a light one.")] = False,
     output: Output = None,
     as_text: Annotated[bool, typer.Option("--text", help="As text, also where a picture could be shown.")] = False,
@@ -107,12 +126,15 @@ def plot(
     from mltrack.operations.seeing.selection import Choice
     from mltrack.views.plot.out import Wish, form_of
 
-    wish = Wish(output, as_text, as_json, size, dark)
+    wish = Wish(output, as_text, as_json, size, dark, dpi, legend)
     form_of(wish)  # an ending that is none is told before anything is read
-    choice = Choice(tuple(words or ()), where, since, branch, sort, limit)
-    wanted = Wanted(tuple(metrics or ()), x, smooth, log or "", band, group_by, rank, title, not as_json)
+    choice = Choice(tuple(words or ()), where, since, branch, sort, limit, until)
+    ends = ends_of(ylim)
+    wanted = Wanted(tuple(metrics or ()), x, smooth, log or "", band, group_by, rank, title, not as_json, ends, label)
     kinds = {"scatter": scatter, "parallel": parallel, "confusion": confusion, "roc": roc, "pr": pr}
     figure = asked_figure(kinds, (actual, predicted, score, positive), coloured_by, by_row)
+    if figure is not None and (ylim or label):
+        raise UsageError(f"{'--ylim' if ylim else '--label'} is for lines.", "Leave it out, or draw metrics.")
     directory = working_directory()
     project = Project.find(directory)
     if project is None and (figure is None or not figure.files or not choice.is_empty):
@@ -120,6 +142,22 @@ def plot(
     with project or nullcontext():
         drawn = plot_of(project, choice, wanted, figure)
     put_out(drawn, wish)
+
+
+def ends_of(text: str | None) -> tuple[float | None, float | None]:
+    """The ends of an axis: `0,1`, `0,` or `,1`. Raises UsageError."""
+    if text is None:
+        return None, None
+    parts = text.split(",")
+    try:
+        found = [float(part) if part.strip() else None for part in parts]
+    except ValueError:
+        found = []
+    known = [end for end in found if end is not None]
+    is_odd = not all(math.isfinite(end) and abs(end) < 1e300 for end in known)
+    if len(found) != 2 or not known or is_odd or known != sorted(set(known)):
+        raise UsageError(f"--ylim {text[:40]} is no pair of ends.", "The lower first: --ylim 0,1; or one: --ylim 0,")
+    return found[0], found[1]
 
 
 def plot_of(project: Project | None, choice: Choice, wanted: Wanted, figure: Figure | None) -> Plot:

@@ -9,27 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mltrack.cli.options import Branch, Limit, Runs, Since, Sort, Where
+from mltrack.cli.choosing import choosing
 from mltrack.cli.start import say, working_directory
 from mltrack.errors import UsageError
 from mltrack.project import Project
 
 if TYPE_CHECKING:
     from mltrack.operations.seeing.report import Material
+    from mltrack.operations.seeing.selection import Choice
 
 ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md"}
 
 
+@choosing
 def report(
-    runs: Runs = None,
+    choice: Choice,
     against: Annotated[
         str | None, typer.Option("--against", metavar="RUN", help="Hold the others against this run.")
     ] = None,
-    where: Where = None,
-    since: Since = None,
-    branch: Branch = None,
-    sort: Sort = "-created_at",
-    limit: Limit = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="FILE.html or FILE.md; - is stdout.")
     ] = None,
@@ -45,15 +42,15 @@ def report(
 ) -> None:
     """Write one file that tells the story of a run, compares two, or many; by default of the newest run.
 
+    Runs stand as they are named; those of a query the oldest first.
+
     The HTML needs no network and holds no script; the Markdown is short enough for a pull request. The name of the file
     is printed. A report that is there already is written anew, any other file is left alone.
     """
     from mltrack.config import parse_size
     from mltrack.operations.seeing.report import Asked, material
-    from mltrack.operations.seeing.selection import Choice
 
     form = asked_form(output, form)
-    choice = Choice(tuple(runs or ()), where, since, branch, sort, limit)
     has_pictures = form == "html" or plots
     asked = Asked(choice, against, title, form == "html", has_pictures, parse_size(max_size, "--max-size"), fetch)
     with Project.get(working_directory()) as project:
@@ -74,7 +71,7 @@ def asked_form(output: Path | None, form: str | None) -> str:
 
 def put_out(found: Material, form: str, output: Path | None, plots: bool, how: tuple[bool, bool]) -> None:
     """Write the file and print its name, or write all to stdout. `how`: whether forced, and whether to be opened."""
-    from mltrack.operations.seeing.report_file import check_free, keep_report, name_for
+    from mltrack.operations.seeing.report_file import check_free, keep_report, name_for, show_in_browser
     from mltrack.views.console import write
     from mltrack.views.report.made import written
 
@@ -89,7 +86,5 @@ def put_out(found: Material, form: str, output: Path | None, plots: bool, how: t
         return
     keep_report(place, text, force)
     write(sys.stdout, f"{place}\n")
-    if is_opened:
-        import webbrowser
-
-        webbrowser.open(place.absolute().as_uri())
+    if is_opened and not show_in_browser(place):
+        say(f"no browser is known here, so {place} is not opened; BROWSER may name one.")

@@ -21,6 +21,7 @@ from mltrack.cli.options import (
     Strict,
     Tags,
     Trace,
+    Until,
     Why,
 )
 from mltrack.cli.start import Reuse, drawn_keeping, say, told, working_directory
@@ -43,6 +44,7 @@ def rerun(
         str | None, typer.Option("--where", metavar="QUERY", help="All that fit, as in ls; the oldest first.")
     ] = None,
     since: Since = None,
+    until: Until = None,
     branch: Branch = None,
     limit: Annotated[
         int | None, typer.Option("--limit", metavar="N", min=1, help="Of those that fit, the newest N.")
@@ -82,7 +84,8 @@ def rerun(
         output_to_stderr=as_json,
         reuse=Reuse(quiet) if cached else None,
     )
-    asks = where is not None or since is not None or branch is not None
+    asked = (where, since, until, branch)
+    asks = asked != (None,) * 4
     if not asks and len(refs or ()) == 1 and not plan:
         return rerun_one((refs or [""])[0], options, as_json)
     from mltrack.cli.app import tell_error
@@ -92,7 +95,7 @@ def rerun(
         if asks == bool(refs):
             raise UsageError("Which runs?", "Name runs, or ask for some: mltrack rerun --where QUERY")
         with Project.get(working_directory()) as project:
-            chosen = choose(project, refs or (), (where, since, branch), limit)
+            chosen = choose(project, refs or (), asked, limit)
             for run in chosen.running:
                 say(f"{run.id} is still running and is left out")
             if chosen.repeats:
@@ -110,18 +113,17 @@ def rerun_one(ref: str, options: RunRequest, as_json: bool) -> int:
         return told(lambda tell: rerun_past(project, ref, options, tell), project, options.quiet, as_json, options)
 
 
-def choose(
-    project: Project, refs: Many | tuple[str, ...], asked: tuple[str | None, str | None, str | None], limit: int | None
-) -> Chosen:
-    """The runs that were named, or asked for by a query, a time and a branch."""
+def choose(project: Project, refs: Many | tuple[str, ...], asked: tuple[str | None, ...], limit: int | None) -> Chosen:
+    """The runs that were named, or asked for by a query, times and a branch."""
     from mltrack.ledger.queries import RunQuery
-    from mltrack.operations.asking import condition_of, tell_unknown
+    from mltrack.operations.asking import Bounds, condition_of, tell_unknown
     from mltrack.operations.repeating import rerun_many
 
     if refs:
         return rerun_many.choose(project, refs)
-    where, since, branch = asked
-    query = RunQuery(limit, where=condition_of([where] if where else (), since, branch), brief=True)
+    where, *bounds = asked
+    condition = condition_of([where] if where else (), Bounds(*bounds), project)
+    query = RunQuery(limit, where=condition, brief=True)
     tell_unknown(project, query, say)
     return rerun_many.choose(project, (), query)
 

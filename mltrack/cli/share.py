@@ -80,7 +80,6 @@ def push(
 
     What is there already is not sent again.
     """
-    from mltrack.operations.fetch import WITHOUT_DATA
     from mltrack.operations.share import gather, plan_push, selected
     from mltrack.operations.share import push as send
     from mltrack.views.progress import Progress
@@ -97,8 +96,8 @@ def push(
         with Progress("push") as progress:
             moved = send(project, ids, name, progress)
     if moved.left:
-        one = moved.left == 1
-        say(f"{moved.left:,} run{' stays' if one else 's stay'} here, without data. {WITHOUT_DATA}")
+        what = "run, imported without its data, stays" if moved.left == 1 else "runs, imported without their data, stay"
+        say(f"{moved.left:,} {what} here: mltrack pull --data, or push from where they were made.")
     told(moved, "Sent", as_json)
 
 

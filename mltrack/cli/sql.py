@@ -81,15 +81,16 @@ def show_answer(answer: Answer, form: str) -> None:
     """Print rows as they come; a table for a person when it is whole."""
     from itertools import islice
 
-    from mltrack.views.console import write
+    from mltrack.views.console import is_terminal, shown_parts, write
     from mltrack.views.pager import paged
     from mltrack.views.sql import values_of
     from mltrack.views.tabular import lines_of, table
 
     rows = values_of(answer.rows, for_person=form == "table")
     if form != "table":
-        for lines in chunks(lines_of(distinct(answer.names), rows, form)):
-            write(sys.stdout, lines)
+        lines = chunks(lines_of(distinct(answer.names), rows, form))
+        for part in shown_parts(lines) if is_terminal(sys.stdout) else lines:
+            write(sys.stdout, part)
         return
     shown = list(islice(rows, ON_A_TERMINAL + 1))
     remarks = (f"Only the first {ON_A_TERMINAL:,} rows: all with --format csv",) if len(shown) > ON_A_TERMINAL else ()

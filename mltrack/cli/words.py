@@ -14,6 +14,8 @@ from mltrack.errors import UsageError
 WHEN = ("always", "never", "auto")
 CHILDREN = ("run", "preflight")
 """What stands behind these is another program's, from its name on."""
+FIELDS = ("plot",)
+"""Commands with a --color of their own, for a field; words that say when are for the screen there too."""
 OPTIONAL = {"diff": ("--tool", "-t")}
 """Options of a command whose value may be left out; typer gets an empty one."""
 
@@ -31,6 +33,8 @@ def prepared(argv: Sequence[str]) -> list[str]:
             from mltrack.views.pager import turn_off
 
             turn_off()
+        elif kept and kept[0] in FIELDS and is_field(word, waiting):
+            kept.append(word)
         elif word.startswith("--color="):
             set_colour(word.partition("=")[2])
         elif word == "--color":
@@ -40,6 +44,14 @@ def prepared(argv: Sequence[str]) -> list[str]:
             if word in OPTIONAL.get(kept[0], ()) and (not waiting or waiting[0].startswith("-")):
                 kept.append("")
     return kept
+
+
+def is_field(word: str, waiting: Sequence[str]) -> bool:
+    """Is it a --color with a value that does not say when?"""
+    name, sign, value = word.partition("=")
+    if not sign:
+        value = waiting[0] if waiting else ""
+    return name == "--color" and bool(value) and value not in WHEN
 
 
 def set_colour(when: str) -> None:

@@ -8,6 +8,7 @@ Hardware, time, names, and variables that the environment's digest leaves out do
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mltrack.compare.seeds import is_seed
@@ -21,20 +22,31 @@ if TYPE_CHECKING:
 _OPTION = re.compile(r"(?:--?|\+{1,2})?([\w.:-]+)(=.*)?", re.DOTALL)
 
 
-def likeness(run: Run) -> str | None:
-    """Equal for runs that are alike but for the seed; None for a run of which too little is known to say so."""
+def likeness(run: Run, with_tree: bool = True) -> str | None:
+    """Equal for runs that are alike but for the seed; None for a run of which too little is known to say so.
+
+    Without `with_tree` the code tree does not count: whoever asks so compares the trees' files.
+    """
     if run.code.tree is None or run.environment.digest is None or any(item.digest is None for item in run.inputs):
         return None
     return digest_json(
         {
             "command": unseeded(run.command),
             "cwd": run.cwd,
-            "code": code_of(run.code),
+            "code": code_of(run.code if with_tree else replace(run.code, tree=None)),
             "environment": run.environment.digest,
             "inputs": sorted([item.root or "", item.path, item.kind, item.digest] for item in run.inputs),
             "params": {name: value for name, value in run.params.items() if not is_seed(name)},
         }
     )
+
+
+def seeding(run: Run) -> str | None:
+    """Equal for runs that are alike in their seeds too: one repeats the other. None for a run that has no seed."""
+    seeds = {name: value for name, value in run.params.items() if is_seed(name)}
+    if run.seed is None and not seeds and unseeded(run.command) == list(run.command):
+        return None
+    return digest_json({"seed": run.seed, "params": seeds, "command": list(run.command)})
 
 
 def code_of(code: CodeState) -> list[object]:

@@ -20,6 +20,8 @@ MOST_COMMON = 4000
 """Places at which curves whose steps differ are compared."""
 BLOCK = 64
 """Points of which one product of matrices makes the smoothed ones."""
+TAME = 1e-100, 1e100
+"""Sizes whose squares and sums are numbers; others are scaled first."""
 
 
 # -- smoothing
@@ -32,8 +34,32 @@ def smoothed(ys: Array, by: float) -> Array:
     known = np.isfinite(ys)
     found = np.full(len(ys), np.nan)
     if known.any():
-        values = ys[known]
-        found[known] = exponential(values, by) if by < 1 else windowed(values, int(by))
+        scale = scale_of([ys[known]])
+        values = scaled(ys[known], scale)
+        found[known] = unscaled(exponential(values, by) if by < 1 else windowed(values, int(by)), scale)
+    return found
+
+
+def scale_of(parts: Sequence[Array]) -> float:
+    """A power of two by which values are divided before they are reckoned with; 1 for all that are not extreme."""
+    largest = max((max(float(part.max()), -float(part.min())) for part in parts if len(part)), default=0.0)
+    if largest == 0 or TAME[0] <= largest <= TAME[1]:
+        return 1.0
+    return math.ldexp(1.0, max(-1000, math.frexp(largest)[1] - 1))
+
+
+def scaled(values: Array, scale: float) -> Array:
+    return values if scale == 1 else values / scale
+
+
+def unscaled(values: Array, scale: float) -> Array:
+    """The values times their scale; what is beyond the largest number is that number."""
+    import numpy as np
+
+    if scale == 1:
+        return values
+    most = float(np.finfo(np.float64).max)
+    found: Array = np.clip(values, -most / scale, most / scale) * scale
     return found
 
 
@@ -100,6 +126,7 @@ def thinned(xs: Array, ys: Sequence[Array], columns: int, is_log: bool = False) 
         is_sorted = bool((places[1:] >= places[:-1]).all()) and bool(np.isfinite(places[[0, -1]]).all())
     series = list(ys)
     if is_sorted and places[-1] > places[0]:
+        places = scaled(places, scale_of([places[[0, -1]]]))
         cells = ((places - places[0]) * (columns / (places[-1] - places[0]))).astype(np.int64)
     else:
         cells = np.arange(size) * columns // size
@@ -151,6 +178,8 @@ def band(curves: Sequence[tuple[Array, Array]], confidence: float = 0.95) -> tup
     if not len(common):
         return None
     n = len(whole)
+    scale = scale_of([ys for _, ys in whole])
+    whole = [(xs, scaled(ys, scale)) for xs, ys in whole]
     centre = at_places(*whole[0], common)  # or what large numbers have in common would eat their digits
     mean = np.zeros(len(common))
     squares = np.zeros(len(common))
@@ -160,7 +189,8 @@ def band(curves: Sequence[tuple[Array, Array]], confidence: float = 0.95) -> tup
         squares += (at_places(xs, ys, common) - centre - mean) ** 2
     reach = student(n - 1, confidence) * np.sqrt(squares / (n - 1)) / math.sqrt(n)
     middle = centre + mean
-    return common, middle, middle - reach, middle + reach
+    low, middle, high = (unscaled(part, scale) for part in (middle - reach, middle, middle + reach))
+    return common, middle, low, high
 
 
 def known_points(xs: Array, ys: Array) -> tuple[Array, Array]:

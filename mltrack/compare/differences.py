@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.changes import Change, content, kind_of, of_fields, of_files, of_mappings, same_summary
-from mltrack.compare.members import data_json
+from mltrack.compare.members import data_json, tracked_json
 from mltrack.compare.packages import direction
 from mltrack.compare.verdict.places import Known, same_places
 from mltrack.noun_json import to_dict
@@ -66,6 +66,8 @@ class Differences:
     """`max` or `min`, for metrics that differ and of which it is known which is better."""
     data: Mapping[tuple[str, str], DataChange] = field(default_factory=dict)
     """(section, path in a) -> what changed inside of an input or artifact, as far as that was looked at."""
+    tracked: DataChange | None = None
+    """Of `code_files` those that look like data, and what changed inside of the tables among them."""
 
     @property
     def is_empty(self) -> bool:
@@ -358,6 +360,7 @@ def to_json(differences: Differences) -> dict[str, Any]:
                 item |= data_json(inside)
     result["code_files"] = to_dict(differences.code_files)
     result["patch"] = differences.patch
+    result["tracked_data"] = tracked_json(differences.tracked)
     return result
 
 

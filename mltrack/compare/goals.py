@@ -31,9 +31,16 @@ HIGHER = words(
 WEAK = frozenset(["score", "scores"])
 """Says that larger is better where no other word says more: a Brier score is an error."""
 NEITHER = words(
-    "scale weight weights coefficient coef count counts epoch epochs step steps iter iteration index threshold"
+    """scale weight weights coefficient coef count counts epoch epochs step steps iter iteration index threshold
+    gap drop delta diff difference change"""
 )
-"""As the last word: what is counted or set, whatever it is of (`loss_scale`, `best_acc_epoch`)."""
+"""As the last word: what is counted, set or held against another, whatever it is of (`loss_scale`, `acc_drop`)."""
+SPREAD = words("std stdev stddev sd var variance variances sem stderr iqr")
+"""In any place: how far values lie apart, whatever they are of (`val_acc_std`)."""
+POINTS = frozenset(["step", "epoch"])
+"""Behind the name of a metric: how often it is logged (Lightning's `loss_epoch`), unless a word of `CHOOSING` says that
+it is the point itself that counts (`best_acc_epoch`)."""
+CHOOSING = words("best max min argmax argmin first last early stop stopped at num total time times timestep")
 TURNED = frozenset(["neg", "negative", "inverse", "inv"])
 """Turns the rest round: `neg_mean_squared_error`."""
 
@@ -62,8 +69,8 @@ def told(word: str) -> str | None:
 @lru_cache(65536)
 def guess(name: str) -> str | None:
     """The goal that the words of a name speak for."""
-    found = words_of(name)
-    if not found or (found[-1] in NEITHER and "per" not in found):
+    found = without_point(words_of(name))
+    if not found or (found[-1] in NEITHER and "per" not in found) or is_spread(found):
         return None
     if re.search(r"per_?s(ec|econd|econds)?$", "_".join(found)):
         return "max"  # samples a second
@@ -72,6 +79,17 @@ def guess(name: str) -> str | None:
         return "max" if any(word in WEAK for word in found) else None
     is_lower = known[-1] in LOWER
     return "min" if is_lower != bool(TURNED.intersection(found)) or found[:2] == ["time", "to"] else "max"
+
+
+def without_point(found: list[str]) -> list[str]:
+    """`train_loss_step` -> train, loss; `best_acc_epoch` and `time_step` as they are."""
+    is_logged_so = len(found) > 1 and found[-1] in POINTS and (found[-2] in LOWER or found[-2] in HIGHER)
+    return found[:-1] if is_logged_so and CHOOSING.isdisjoint(found) else found
+
+
+def is_spread(found: list[str]) -> bool:
+    """Do the words tell of a deviation? What a model explains of a variance is something else."""
+    return "explained" not in found and (not SPREAD.isdisjoint(found) or found[-2:] == ["standard", "deviation"])
 
 
 def words_of(name: str) -> list[str]:
@@ -88,4 +106,4 @@ def words_of(name: str) -> list[str]:
 
 
 def is_known(word: str) -> bool:
-    return word in LOWER or word in HIGHER or word in WEAK or word in NEITHER or word in TURNED
+    return any(word in known for known in (LOWER, HIGHER, WEAK, NEITHER, SPREAD, TURNED))

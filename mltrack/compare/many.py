@@ -13,6 +13,7 @@ from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mltrack.compare.best import FINISHED, ends
 from mltrack.compare.changes import as_number, difference
 from mltrack.compare.gathering import CIRCUMSTANCES, Same, gathered, sections
 from mltrack.compare.goals import goal_of
@@ -45,7 +46,11 @@ class Row:
     """`max` or `min` of a metric, if it is known which is better."""
     best: tuple[int, ...] = ()
     worst: tuple[int, ...] = ()
-    """Places of the runs with the best and the worst value; none where all are equal."""
+    """Places of the runs with the best and the worst value, by the rule of `best.py`; none where all are equal."""
+    better: tuple[int, ...] = ()
+    """Places of runs that did not finish and have a better value than the best."""
+    none_finished: bool = False
+    """Are the best and the worst of runs that did not finish, as no run that has a value did?"""
     noise: Mapping[int, Noted] = field(default_factory=dict)
     """What a calibration says of the difference between a run and the baseline, where one is known."""
 
@@ -140,7 +145,8 @@ def compare_runs(runs: Sequence[Run], baseline: int = 0, goals: Mapping[str, str
     for section, tables in sections(runs):
         for table in tables:
             rows += [shape.row(section, name, table.columns[name], table.same) for name in table.names()]
-    return Comparison(tuple(runs), baseline, tuple(judged(row, goals or {}) for row in rows))
+    finished = frozenset(place for place, run in enumerate(runs) if run.status == FINISHED)
+    return Comparison(tuple(runs), baseline, tuple(judged(row, goals or {}, finished) for row in rows))
 
 
 @noun
@@ -154,20 +160,17 @@ class Shape:
         return Row(section, name, known, self.count, self.baseline, same(known, self.count))
 
 
-def judged(row: Row, goals: Mapping[str, str]) -> Row:
+def judged(row: Row, goals: Mapping[str, str], finished: frozenset[int]) -> Row:
     """A row of a metric with its goal, and the runs that have the best and the worst of it."""
-    if row.section != "metrics":
+    goal = goal_of(row.name, goals) if row.section == "metrics" else None
+    if goal is None:
         return row
-    goal = goal_of(row.name, goals)
-    found = row.numbers
-    if goal is None or not row.differs or not found:
-        return replace(row, goal=goal) if goal else row
-    low, high = min(found.values()), max(found.values())
-    if low == high:
+    if not row.differs:
         return replace(row, goal=goal)
-    lowest, highest = (tuple(place for place, value in found.items() if value == end) for end in (low, high))
-    best, worst = (highest, lowest) if goal == "max" else (lowest, highest)
-    return replace(row, goal=goal, best=best, worst=worst)
+    found = ends(row.numbers, finished, goal)
+    return replace(
+        row, goal=goal, best=found.best, worst=found.worst, better=found.better, none_finished=found.none_finished
+    )
 
 
 def with_noise(comparison: Comparison, noted: Mapping[int, Mapping[str, Noted]]) -> Comparison:
@@ -193,10 +196,11 @@ def key_of(value: Any) -> Any:
     return type(value), value
 
 
-def to_json(comparison: Comparison, every: bool = False) -> dict[str, Any]:
-    """The comparison as plain dicts and lists; lists beside `runs` have an item for each, in their order."""
+def to_json(comparison: Comparison, rows: Sequence[Row] | None = None) -> dict[str, Any]:
+    """The comparison as plain dicts and lists, with the rows that are given, by default those that differ; lists beside
+    `runs` have an item for each, in their order."""
     runs = comparison.runs
-    rows = comparison.rows if every else comparison.differing
+    rows = comparison.differing if rows is None else rows
     return {
         "baseline": runs[comparison.baseline].id,
         "is_empty": comparison.is_empty,
@@ -220,7 +224,8 @@ def row_to_json(row: Row, ids: Sequence[str]) -> dict[str, Any]:
         result["changes"] = list(row.changes)
         result["percents"] = [row.percent(place) for place in range(row.count)]
     if row.section == "metrics":
-        result |= {"goal": row.goal, "best": [ids[one] for one in row.best], "worst": [ids[one] for one in row.worst]}
+        told = {"best": row.best, "worst": row.worst, "better_unfinished": row.better}
+        result |= {"goal": row.goal, **{name: [ids[one] for one in places] for name, places in told.items()}}
     if row.noise:
         result["noise"] = [to_dict(row.noise.get(place)) for place in range(row.count)]
     return result

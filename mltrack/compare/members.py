@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
 KINDS = ("changed", "added", "removed", "renamed")
 
+DATA = (
+    ".csv", ".tsv", ".tab", ".psv", ".jsonl", ".ndjson", ".parquet", ".pq", ".parq", ".feather", ".arrow", ".orc",
+    ".avro", ".npy", ".npz", ".h5", ".hdf5", ".mat", ".pkl", ".pt", ".safetensors", ".tfrecord", ".sqlite", ".db",
+    ".xls", ".xlsx", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".wav", ".flac", ".mp3", ".mp4",
+    ".zip", ".gz", ".bz2", ".tar", ".xz", ".zst", ".nii", ".dcm", ".las", ".geojson",
+)  # fmt: skip
+
+
+def looks_like_data(path: str) -> bool:
+    """Is a file among the code taken for data, by its name? Settings and results in JSON or YAML are not."""
+    return path.lower().endswith(DATA)
+
 
 @noun
 class Entry:
@@ -119,6 +131,14 @@ def data_json(inside: DataChange) -> dict[str, Any]:
             for path, change in inside.tables.items()
         }
     return found
+
+
+def tracked_json(tracked: DataChange | None) -> dict[str, Any] | None:
+    """The data among the code: `files` that differ, and `tables` as `data_json` has them; null where there are none."""
+    if tracked is None or tracked.members is None:
+        return None
+    found = data_json(tracked)
+    return {"files": [file_json(one) for one in tracked.members.files], "tables": found.get("tables", {})}
 
 
 def members_json(changes: MemberChanges) -> dict[str, Any]:

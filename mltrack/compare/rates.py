@@ -6,6 +6,7 @@ and numpy is imported only where it counts: importing this file costs nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 FEWEST = 4
 """Pairs below which a correlation of ranks is not told: three are in perfect order once in three times by chance."""
 
+OPEN = 5e-5
+"""Of the unit square, what a ready curve may leave unsaid at each end: less than the last digit of an area shows."""
+
 DRAWN = 1000
 """Buckets of a long curve, of which each keeps at most four points."""
 
@@ -31,7 +35,7 @@ class Course:
     xs: Floats
     ys: Floats
     area: float
-    """Under a ROC curve by trapezoids; of precision and recall the average precision."""
+    """Under a ROC curve by trapezoids; of precision and recall the average precision. NaN of a part of a curve."""
     positives: int = 0
     negatives: int = 0
 
@@ -89,6 +93,45 @@ def totals(hits: Floats, misses: Floats) -> tuple[int, int]:
     return (int(hits[-1]), int(misses[-1])) if len(hits) else (0, 0)
 
 
+def ready_roc(xs: Any, ys: Any) -> Course:
+    """A ROC curve from its points in any order. Raises ValueError for points that are of no one such curve.
+
+    It never falls, and by definition it runs from (0, 0) to (1, 1). Before its first point and behind its last it can
+    lie anywhere in a rectangle: where these are no larger than OPEN it is closed, else it is a part, without an area.
+    """
+    import numpy
+
+    order = numpy.lexsort((ys, xs))
+    x, y = xs[order], ys[order]
+    if (y[1:] < y[:-1] - 1e-6).any():
+        raise ValueError("a ROC curve never falls, and these points do: are they of several curves?")
+    if max(x[0] * y[0], (1 - x[-1]) * (1 - y[-1])) > OPEN:
+        return Course(x, y, math.nan)
+    if x[0] or y[0]:
+        x, y = numpy.append(0.0, x), numpy.append(0.0, y)
+    if x[-1] < 1 or y[-1] < 1:
+        x, y = numpy.append(x, 1.0), numpy.append(y, 1.0)
+    return Course(x, y, trapezoids(x, y))
+
+
+def ready_precision_recall(xs: Any, ys: Any) -> Course:
+    """A curve of precision over recall from its points in any order.
+
+    Among points of one recall those of higher thresholds have the higher precision: the same hits among fewer rows.
+    The sum of the average precision begins at recall 0, whether there is a point or not; without one at recall 1 it
+    has no end, and the curve is a part, without an area.
+    """
+    import numpy
+
+    order = numpy.lexsort((-ys, xs))
+    x, y = xs[order], ys[order]
+    if 1 - x[-1] > OPEN:
+        return Course(x, y, math.nan)
+    if x[0] > 0:
+        x, y = numpy.append(0.0, x), numpy.append(1.0, y)
+    return Course(x, y, steps(x, y))
+
+
 def trapezoids(xs: Any, ys: Any) -> float:
     """The area below straight lines through the points, in their order; negative where x runs backwards."""
     import numpy
@@ -136,11 +179,19 @@ def thinned(xs: Any, ys: Any, buckets: int = DRAWN) -> tuple[Floats, Floats]:
     return x[kept], y[kept]
 
 
-def confusion(actual: Sequence[str], predicted: Sequence[str]) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
-    """The classes of either, in order, and for each actual one how often each was predicted."""
+def confusion(
+    actual: Sequence[str], predicted: Sequence[str], counts: Sequence[int] | None = None
+) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+    """The classes of either, in order, and for each actual one how often each was predicted. `counts`: how many rows
+    each pair stands for, where that is not one."""
     from collections import Counter
 
-    pairs = Counter(zip(actual, predicted))
+    pairs: Counter[tuple[str, str]] = Counter()
+    if counts is None:
+        pairs.update(zip(actual, predicted))
+    else:
+        for row, column, count in zip(actual, predicted, counts):
+            pairs[row, column] += count
     classes = ordered({name for pair in pairs for name in pair})
     return classes, tuple(tuple(pairs[row, column] for column in classes) for row in classes)
 

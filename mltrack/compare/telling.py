@@ -1,4 +1,4 @@
-"""Which param says most about a metric, over many runs, and what the metric is for each of its values. Pure.
+"""Which param says most about a metric, over many runs: of those that finished, and seeds left out. Pure.
 
 How much a param says is the share of the metric's variance between its values (the correlation ratio, eta squared:
 Fisher 1925, Statistical Methods for Research Workers, section 44), of a param with many numbers the square of
@@ -12,40 +12,35 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from mltrack.compare.best import FINISHED, counted
 from mltrack.compare.many import Comparison, Row, key_of
-from mltrack.nouns import noun
+from mltrack.compare.seeds import is_seed
 
 if TYPE_CHECKING:
     from mltrack.plots import Scatter
 
 LEAST_RUNS = 4
 """With a value of the metric; of fewer nothing is said."""
-MOST_VALUES = 12
-"""Of a param whose values are groups."""
 MOST_PARAMS = 200
 """Params that are looked at: those that most runs have."""
 
 
-@noun
-class Group:
-    """The runs with one value of a param, and what a metric is in them."""
-
-    param: str
-    value: Any
-    runs: int
-    mean: float
-    low: float
-    high: float
-
-
 def main_metric(comparison: Comparison) -> Row | None:
     """The metric that a reader asks for first: known to most runs, with a known goal, and higher before lower."""
-    found = [row for row in comparison.differing if row.section == "metrics" and len(finite(row)) >= LEAST_RUNS]
+    metrics = [row for row in comparison.differing if row.section == "metrics"]
+    found = [row for row in metrics if len(finite(comparison, row)) >= LEAST_RUNS]
     return min(found, key=lambda row: (row.goal is None, -len(row.known), row.goal != "max"), default=None)
 
 
-def finite(row: Row) -> dict[int, float]:
-    return {place: float(value) for place, value in row.numbers.items() if is_finite(value)}
+def finite(comparison: Comparison, row: Row) -> dict[int, float]:
+    """Place of a run -> its number; of the runs that count."""
+    return {place: float(row.numbers[place]) for place in counting(comparison, row) if is_finite(row.numbers[place])}
+
+
+def counting(comparison: Comparison, row: Row) -> list[int]:
+    """Places of the runs with a number that finished; where none finished, of all."""
+    finished = {place for place in row.numbers if comparison.runs[place].status == FINISHED}
+    return list(counted(row.numbers, finished))
 
 
 def is_finite(value: float | int) -> bool:
@@ -57,8 +52,8 @@ def is_finite(value: float | int) -> bool:
 
 def by_say(comparison: Comparison, metric: Row) -> list[tuple[float, Row]]:
     """The params that differ, those that say most about the metric first, each with how much it says."""
-    values = finite(metric)
-    params = [row for row in comparison.differing if row.section == "params" or row.name == "seed"]
+    values = finite(comparison, metric)
+    params = [row for row in comparison.differing if row.section == "params" and not is_seed(row.name)]
     params = sorted(params, key=lambda row: -len(row.known))[:MOST_PARAMS]
     found = [(says(row, values), row) for row in params]
     return sorted(((share, row) for share, row in found if share > 0), key=lambda one: (-one[0], one[1].name))
@@ -101,31 +96,11 @@ def explained(groups: Sequence[Sequence[int]], values: Mapping[int, float]) -> f
     return between / total if total > 0 else 0.0
 
 
-def groups_of(param: Row, metric: Row) -> list[Group]:
-    """The metric for each value of a param, in the order of values; empty where most have one run only."""
-    values = finite(metric)
-    groups = grouped(param, [place for place in values if place in param.known])
-    if not 1 < len(groups) <= min(MOST_VALUES, sum(map(len, groups.values())) // 2):
-        return []
-    made = [
-        Group(param.name, param.known[group[0]], len(group), fmean(found), min(found), max(found))
-        for group in groups.values()
-        for found in [[values[place] for place in group]]
-    ]
-    return sorted(made, key=lambda group: order(group.value))
-
-
-def order(value: Any) -> tuple[int, float, str]:
-    """Numbers by size, then everything else by its text."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and is_finite(value)
-    return (0, float(value), "") if is_number else (1, 0.0, str(value))
-
-
 def scatter_of(comparison: Comparison, param: Row, metric: Row) -> Scatter | None:
     """The plot of a param against a metric; a param of mixed kinds is drawn as names."""
     from mltrack.plots import Axis, Dot, Scatter
 
-    values = finite(metric)
+    values = finite(comparison, metric)
     places = [place for place in values if place in param.known]
     numeric = all(place in param.numbers and is_finite(param.numbers[place]) for place in places)
     dots = []

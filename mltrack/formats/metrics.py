@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from mltrack.formats.documents import broken_file, decode, flatten, parse_document, read_bytes
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 STEPS = ("step", "global_step", "total_timesteps", "timesteps", "iteration", "iter", "epoch")
 """Names of a row's step, the finest first; what a row has besides its step stays a metric."""
+
+LOOKED_AT = 100
+"""Rows of which one says its step, if the file has steps."""
 
 _ODD = {
     "nan": float("nan"),
@@ -109,6 +112,25 @@ def _row_points(rows: Iterable[dict[str, Any]]) -> Iterator[Point]:
             value = None if name == step_name else number(item)
             if value is not None:
                 yield Point(name, value, step)
+
+
+def has_rows_without_steps(path: Path) -> bool:
+    """Does a metrics file hold several rows, none of which says its step? Raises UsageError as `read_metrics` does."""
+    data = read_bytes(path)
+    suffix = path.suffix.lower()
+    rows: Iterator[dict[str, Any]]
+    try:
+        if suffix in (".jsonl", ".ndjson"):
+            rows = _json_rows(data)
+        elif suffix in (".csv", ".tsv"):
+            rows = _csv_rows(data, suffix)
+        else:
+            values = parse_document(path, data)
+            rows = (flatten(row) for row in (values if isinstance(values, list) else ()) if isinstance(row, dict))
+        first = list(islice(rows, LOOKED_AT))
+    except Broken as error:
+        raise broken_file(path, error) from error
+    return len(first) > 1 and not any(map(step_name_of, first))
 
 
 def step_name_of(row: dict[str, Any]) -> str | None:

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import UsageError
 from mltrack.nouns import noun
+from mltrack.patterns import lazy
 
 if TYPE_CHECKING:
     from mltrack.formats.columns import Column, Table
@@ -81,9 +83,14 @@ SCORE = (
     "logits",
     "p",
 )
+COUNT = ("count", "counts", "frequency", "freq")
+"""Names of a column that says how many rows one stands for."""
+WEIGHT = ("n", "weight", "weights", "sample_weight")
+"""Names of such a column where no two rows hold the same pair of classes: else it may number them, or weigh them."""
 MATRIX = ("matrix", "confusion_matrix", "confusion", "counts", "cm")
 CLASSES = ("classes", "labels", "class_names", "names")
 MOST_CLASSES = 2000
+_WHOLE = lazy(r"[+-]?\d+(\.0*)?")
 SHOWN = 12
 """Names that an error lists."""
 
@@ -112,6 +119,8 @@ class Predictions:
     left_out: int = 0
     """Rows where either was missing."""
     remark: str = ""
+    counts: tuple[int, ...] | None = None
+    """How many rows each stands for; None where it is one."""
 
 
 @noun
@@ -161,8 +170,11 @@ def confusion_of(table: Table, named: Named, where: str) -> Predictions | Matrix
     predicted = find(table.columns, named.predicted, PREDICTED, where)
     if actual is not None and predicted is not None and actual != predicted:
         truth, guess = names_in(table.columns[actual]), names_in(table.columns[predicted])
-        pairs = [(a, b) for a, b in zip(truth, guess) if a is not None and b is not None]
-        return spelled_alike([a for a, _ in pairs], [b for _, b in pairs], len(truth) - len(pairs), where)
+        kept = [at for at, (a, b) in enumerate(zip(truth, guess)) if a is not None and b is not None]
+        a, b = ([str(side[at]) for at in kept] for side in (truth, guess))
+        found = spelled_alike(a, b, len(truth) - len(kept), where)
+        others = {name: one for name, one in table.columns.items() if name not in (actual, predicted)}
+        return counted(found, others, kept)
     ready = matrix_of(table)
     if ready is not None:
         return ready
@@ -190,6 +202,29 @@ def spelled_alike(actual: list[str], predicted: list[str], left_out: int, where:
     if len(known) > MOST_CLASSES:
         raise UsageError(f"{where} has {len(known):,} classes.", f"A confusion matrix has at most {MOST_CLASSES:,}.")
     return Predictions(actual, predicted, left_out)
+
+
+def counted(found: Predictions, others: Mapping[str, Column], kept: Sequence[int]) -> Predictions:
+    """The rows as often as a column of counts says, with a word on it; or on why such a column is not used."""
+    name = find(others, None, (*COUNT, *WEIGHT), "")
+    if name is None:
+        return found
+    column = others[name]
+    values = [] if isinstance(column, list) else column[list(kept)].tolist()
+    if len(values) < len(kept) or not all(one >= 0 and one % 1 == 0 for one in values):
+        return replace(found, remark=f"The column {name} is not used: it does not hold a whole number in every row.")
+    if plainly(name) in WEIGHT and len(set(zip(found.actual, found.predicted))) < len(kept):
+        return replace(found, remark=f"The column {name} is not used: each row is one. Call it count if it is one.")
+    return replace(found, counts=tuple(map(int, values)), remark=f"Each row counts as often as its {name} says.")
+
+
+def without_point(names: Sequence[str | None]) -> Sequence[str | None]:
+    """Names of classes, where all are whole numbers, without the `.0` that numpy and pandas write behind them."""
+    known = {name for name in names if name is not None}
+    if not all(_WHOLE.fullmatch(name) for name in known):
+        return names
+    turned = {name: name.partition(".")[0] for name in known}
+    return [None if name is None else turned[name] for name in names]
 
 
 def empty(where: str) -> UsageError:
@@ -286,8 +321,8 @@ def scores_by_class(table: Table, classes: Sequence[str], named: Named) -> dict[
     plain = {plainly(name): name for name in reversed(list(numbers))}
     found = {}
     for one in ordered(classes):
-        word = plainly(one)
-        spellings = [*(f"{score}_{word}" for score in SCORE), *(f"{word}_{score}" for score in SCORE)]
+        words = [plainly(one), f"{plainly(one)}_0"] if one.isdigit() else [plainly(one)]
+        spellings = [text for word in words for score in SCORE for text in (f"{score}_{word}", f"{word}_{score}")]
         exact = [one] if one in numbers and not is_amount(one) else []
         column = next((plain[spelling] for spelling in spellings if spelling in plain), None) or next(iter(exact), None)
         if column is not None:

@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import UsageError
-from mltrack.formats.predictions import ACTUAL, PREDICTED, SCORE, Named, empty, find, names_in, scores_by_class, shown
+from mltrack.formats.predictions import (
+    ACTUAL,
+    PREDICTED,
+    SCORE,
+    Named,
+    empty,
+    find,
+    names_in,
+    scores_by_class,
+    shown,
+    without_point,
+)
 from mltrack.nouns import noun
 
 if TYPE_CHECKING:
@@ -37,7 +48,7 @@ class Scored:
 
 @noun
 class Ready:
-    """Curves that were made before, by the class they are of, "" for the only one: x never falls."""
+    """Curves that were made before, by the class they are of, "" for the only one: their points as they came."""
 
     courses: Mapping[str, tuple[numpy.ndarray, numpy.ndarray]]
 
@@ -48,7 +59,7 @@ def curve_of(table: Table, kind: str, named: Named, where: str) -> Scored | Read
     if named.score is None and named.actual is None:
         courses = ready_in(table, kind)
         if courses:
-            return Ready({name: in_order(*course, where) for name, course in courses.items()})
+            return Ready({name: whole_rates(*course, where) for name, course in courses.items()})
     if actual is not None:
         scored = scored_of(table, named, actual, where)
         if scored is not None:
@@ -72,8 +83,32 @@ def ready_in(table: Table, kind: str) -> dict[str, tuple[Any, Any]]:
             courses[str(name)] = pair
     if len(courses) > 1:
         return courses
-    found = ready_pair(table.columns, kind)
+    found = ready_pair(table.columns, kind) or bare_pair(table.document, kind)
     return {} if found is None else {"": found}
+
+
+def bare_pair(document: Any, kind: str) -> tuple[Any, Any] | None:
+    """The curve of two or three lists of numbers without names, as sklearn returns them: `[fpr, tpr, thresholds]`,
+    `[precision, recall, thresholds]` (of the last one fewer). Of two lists one of which goes up and down, the other
+    is the recall."""
+    import numpy
+
+    if not isinstance(document, list) or len(document) not in (2, 3) or not all(map(is_numbers, document)):
+        return None
+    first, second = (numpy.array(one, float) for one in document[:2])
+    if len(first) != len(second) or len(first) < 2 or len(document[-1]) not in (len(first), len(first) - 1):
+        return None
+    if kind == "roc":
+        return first, second
+    return (second, first) if goes_one_way(second) or not goes_one_way(first) else (first, second)
+
+
+def is_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in value)
+
+
+def goes_one_way(values: Any) -> bool:
+    return bool((values[1:] >= values[:-1]).all() or (values[1:] <= values[:-1]).all())
 
 
 def ready_pair(columns: Mapping[str, Column], kind: str) -> tuple[Any, Any] | None:
@@ -85,33 +120,26 @@ def ready_pair(columns: Mapping[str, Column], kind: str) -> tuple[Any, Any] | No
     return None if isinstance(a, list) or isinstance(b, list) or len(a) != len(b) or len(a) < 2 else (a, b)
 
 
-def in_order(xs: Any, ys: Any, where: str) -> tuple[Any, Any]:
-    """The points with x rising, as they came where it does already. Raises UsageError for what is no rate."""
+def whole_rates(xs: Any, ys: Any, where: str) -> tuple[Any, Any]:
+    """The points that have both values. Raises UsageError for what is no rate."""
     import numpy
 
     whole = numpy.isfinite(xs) & numpy.isfinite(ys)
     x, y = xs[whole], ys[whole]
     if len(x) < 2 or min(x.min(), y.min()) < -1e-6 or max(x.max(), y.max()) > 1 + 1e-6:
         raise UsageError(f"{where} has a curve with values that are no rates.", "Rates lie between 0 and 1.")
-    if x[0] > x[-1]:  # as sklearn's precision_recall_curve gives them
-        x, y = x[::-1], y[::-1]
-    if (x[1:] < x[:-1]).any():
-        order = numpy.argsort(x, kind="stable")
-        x, y = x[order], y[order]
-    return x, y
+    return x.clip(0.0, 1.0), y.clip(0.0, 1.0)
 
 
 def scored_of(table: Table, named: Named, actual: str, where: str) -> Scored | None:
     """The classes and their scores; None where there are no scores at all."""
     import numpy
 
-    truth = names_in(table.columns[actual])
+    truth = without_point(names_in(table.columns[actual]))
     classes = sorted({one for one in truth if one is not None})
     if not classes:
         raise empty(where)
-    if named.positive is not None and named.positive not in classes:
-        raise UsageError(f"{where} has no class {named.positive}.", f"It has: {shown(classes)}.")
-    positive = named.positive or obvious(classes)
+    positive = told_class(named.positive, classes, where) or obvious(classes)
     by_class = scores_by_class(table, classes, named)
     single = find(table.columns, named.score, [*SCORE, *PREDICTED], where)
     if named.score is None and by_class and (positive is None or positive in by_class):
@@ -131,6 +159,16 @@ def scored_of(table: Table, named: Named, actual: str, where: str) -> Scored | N
     kept = numpy.flatnonzero(whole)
     rows = truth if len(kept) == len(truth) else [truth[at] for at in kept.tolist()]
     return Scored([str(one) for one in rows], {name: one[kept] for name, one in scores.items()}, len(truth) - len(kept))
+
+
+def told_class(positive: str | None, classes: Sequence[str], where: str) -> str | None:
+    """The class that the user called positive, `1.0` for `1` too. Raises UsageError for one that is not there."""
+    if positive is None or positive in classes:
+        return positive
+    plain = without_point([positive])[0]
+    if plain not in classes:
+        raise UsageError(f"{where} has no class {positive}.", f"It has: {shown(classes)}.")
+    return plain
 
 
 def as_numbers(column: Column) -> Any:

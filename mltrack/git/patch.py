@@ -6,7 +6,7 @@ Never runs an external diff or a text conversion; what the user's settings would
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mltrack.git.repository import ask, git, object_store, together
@@ -44,13 +44,14 @@ def patch_text(git_dir: Path, tree_a: str, tree_b: str) -> str:
 @noun
 class ChangedFile:
     """A file that differs. `status`: A, M, D or R; a renamed one has its path then in `before`. The numbers of lines
-    are null for a binary file."""
+    are null for a binary file. `blobs` are the object ids then and now; null where there is no regular file."""
 
     status: str
     path: str
     before: str | None
     added: int | None
     removed: int | None
+    blobs: tuple[str | None, str | None] = (None, None)
 
 
 def compare_trees(git_dir: Path, tree_a: str, tree_b: str) -> tuple[list[ChangedFile], str]:
@@ -66,19 +67,40 @@ def compare_trees(git_dir: Path, tree_a: str, tree_b: str) -> tuple[list[Changed
 def read_counted(output: bytes) -> list[ChangedFile]:
     """What `--raw --numstat -z` gives: all files with their letters, then all with their numbers of lines."""
     words = iter(output.split(b"\0")[:-1])
-    statuses: dict[str, tuple[str, str | None]] = {}
+    statuses: dict[str, tuple[str, str | None, tuple[str | None, str | None]]] = {}
     found = []
     for word in words:
         if word.startswith(b":"):
             letter = word.rpartition(b" ")[2][:1].decode()
             before, path = paths(words, is_renamed=letter == "R")
-            statuses[path] = ("M" if letter == "T" else letter, before)
+            statuses[path] = ("M" if letter == "T" else letter, before, blobs(word))
             continue
         added, removed, name = word.split(b"\t", 2)
         path = os.fsdecode(name) if name else paths(words, is_renamed=True)[1]
-        letter, before = statuses[path]
-        found.append(ChangedFile(letter, path, before, lines(added), lines(removed)))
+        letter, before, ids = statuses[path]
+        found.append(ChangedFile(letter, path, before, lines(added), lines(removed), ids))
     return found
+
+
+def blobs(word: bytes) -> tuple[str | None, str | None]:
+    """The ids of `:100644 100644 OLD NEW M`, where they are those of regular files."""
+    modes, ids = word[1:].split(b" ")[:2], word.split(b" ")[2:4]
+    then, now = (name.decode() if mode.startswith(b"100") else None for mode, name in zip(modes, ids))
+    return then, now
+
+
+def blob_sizes(git_dir: Path, ids: Iterable[str]) -> dict[str, int]:
+    """Object id -> size in bytes, without those that are not there."""
+    asked = "".join(f"{one}\n" for one in ids).encode()
+    told = git(object_store(git_dir), "cat-file", "--batch-check=%(objectname) %(objectsize)", input=asked)
+    pairs = (line.split() for line in told.decode().splitlines())
+    return {name: int(number) for name, number in pairs if number != "missing"}
+
+
+def read_blobs(git_dir: Path, ids: Sequence[str]) -> list[bytes]:
+    """What these objects hold. Raises MltrackError where one is not there."""
+    repo = object_store(git_dir)
+    return together(*(ask(repo, "cat-file", "blob", one) for one in ids))
 
 
 def paths(words: Iterator[bytes], is_renamed: bool) -> tuple[str | None, str]:

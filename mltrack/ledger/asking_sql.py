@@ -40,7 +40,8 @@ PRAGMAS = frozenset(
 )
 """Those that ask and change nothing, whatever they are given."""
 
-FORBIDDEN = frozenset(("load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "zeroblob"))
+FORBIDDEN = frozenset(("load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"))
+"""Functions that reach outside of the file, in builds of SQLite that have them."""
 
 EVERY = 100_000
 """Steps of SQLite's machine between two looks whether Ctrl-C was pressed."""
@@ -120,6 +121,7 @@ def reading(ledger: Ledger) -> sqlite3.Connection:
         db.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.Error as error:
         raise tell(ledger.path, error) from error
+    db.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')")  # tables that are made when first named: by us, here
     db.text_factory = lambda data: data.decode("utf-8", "replace")
     db.set_progress_handler(lambda: 0, EVERY)  # Python looks for signals whenever it is called
     db.set_authorizer(allowed)
@@ -164,7 +166,9 @@ def refusal(ledger: Ledger, db: sqlite3.Connection, question: str, error: Except
         return UsageError("These are several statements.", "Ask one at a time.")
     missing = re.search(r"supply a value for binding (?:parameter )?:?(\w+)", said)
     if missing:
-        return UsageError(f"The question has a parameter :{missing[1]}.", f"Give its value: -p {missing[1]} VALUE")
+        return UsageError(f"The question has a parameter :{missing[1]}.", f"Give its value: -p {missing[1]}=VALUE")
+    if "supply" in said or "binding" in said.lower():
+        return UsageError("A parameter of the question has no name.", "Write :name, and give its value: -p name=VALUE")
     if "malformed" in said or "not a database" in said or "disk I/O" in said:
         return tell(ledger.path, error)  # type: ignore[arg-type]
     return UsageError(f"SQLite cannot answer this: {said}.", "The views and their columns: mltrack sql")

@@ -5,18 +5,16 @@ What is taken over was checked before (`deriving.prepared`), by whoever read the
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mltrack.digest import digest_bytes
 from mltrack.ledger import choosing, rows
-from mltrack.ledger.events import Event, in_order, next_clock
+from mltrack.ledger.events import Event, in_order
 from mltrack.ledger.packing import Unpacker, newest_dictionary
 from mltrack.ledger.telling import told
-from mltrack.ledger.writing import Writer
-from mltrack.records import ID_ALPHABET
+from mltrack.ledger.writing import Writer, insert
 
 if TYPE_CHECKING:
     from mltrack.ledger.deriving import Prepared
@@ -26,9 +24,7 @@ if TYPE_CHECKING:
 CACHE_KIB = 128 << 10
 """Memory for pages of the ledger: its indexes are written to all over."""
 
-IMPORT = "import"
-"""Kind of the event that says that a run came from a file. It stays where the import was, and is in no export."""
-
+IMPORT = insert("import", ("at", "by", "file", "digest_proved"))
 
 PAGE = 200
 """Runs that are read at once."""
@@ -54,23 +50,23 @@ class Taken(NamedTuple):
 def take_over(ledger: Ledger, batches: Iterable[Sequence[Entry]], file: str) -> Taken:
     """Take over all that comes, or nothing where the batches end in an error. `file`: the name of where it is from.
 
-    Runs of which there was no record before get an `import` event. Raises what the batches raise, StorageError.
+    What is kept of the import, for the runs of which there was no record before, stays in this ledger and is in no
+    export. Raises what the batches raise, StorageError.
     """
-    maker = Marks(ledger, file)
     records = events = 0
     ledger.db.execute(f"PRAGMA cache_size={-CACHE_KIB}")
     with ledger.db:
         ledger.db.execute("BEGIN IMMEDIATE")
-        writer = Writer(ledger.db)
+        writer, maker = Writer(ledger.db), Import(ledger, file)
         for batch in batches:
             new = {entry.record.id: entry for entry in batch}
             known = writer.among("run_row", "id", list(new))
-            marks = [maker.mark(run, entry.is_proved) for run, entry in new.items() if run not in known]
+            imports = {run: maker.number(entry.is_proved) for run, entry in new.items() if run not in known}
             edits = [event for entry in batch for event in entry.events]
-            taken = rows.take(writer, [entry.record for entry in batch], [*edits, *marks])
+            taken = rows.take(writer, [entry.record for entry in batch], edits, imports)
             ledger._see_clocks(event.clock for event in taken.events)
             records += len(taken.runs)
-            events += len(taken.events) - len(marks)
+            events += len(taken.events)
     return Taken(records, events)
 
 
@@ -80,24 +76,25 @@ def dictionary(ledger: Ledger) -> tuple[int, bytes] | None:
     return None if number is None else (number, words)
 
 
-class Marks:
-    """Makes the `import` events of one import: all bear one time."""
+class Import:
+    """The rows of one import, made as they are needed: all bear one time."""
 
     def __init__(self, ledger: Ledger, file: str) -> None:
         from mltrack.ledger.ledger import user_name
 
         now = time.time_ns() // 1000
-        self.file = file
-        self.replica = ledger.replica
-        self.user = user_name()
-        self.at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 1_000_000)) + f".{now % 1_000_000:06}Z"
-        self.clock = next_clock(ledger._clock(), now // 1000, self.replica)
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 1_000_000)) + f".{now % 1_000_000:06}Z"
+        self.db = ledger.db
+        self.values = (at, user_name(), file)
+        self.numbers: dict[bool, int] = {}
 
-    def mark(self, run: str, is_proved: bool) -> Event:
-        number = int.from_bytes(os.urandom(10), "big")
-        id = "".join([ID_ALPHABET[(number >> shift) & 31] for shift in range(0, 80, 5)])
-        value = {"file": self.file, "digest_proved": is_proved}
-        return Event(id, IMPORT, run, value, self.clock, self.at, self.replica, self.user)
+    def number(self, is_proved: bool) -> int:
+        """Of the row for the runs whose record's digest came with them, or for those that were sealed just now."""
+        if is_proved not in self.numbers:
+            number = self.db.execute(IMPORT, (*self.values, is_proved)).lastrowid
+            assert number is not None
+            self.numbers[is_proved] = number
+        return self.numbers[is_proved]
 
 
 class Stored(NamedTuple):
@@ -108,7 +105,7 @@ class Stored(NamedTuple):
     """Of its records; the first is the one that is shown, the others are in order."""
     records: tuple[bytes, ...]
     events: tuple[Event, ...]
-    """In their order, without those of imports."""
+    """In their order."""
 
 
 @told
@@ -142,7 +139,7 @@ def page_of(ledger: Ledger, ids: Sequence[str], unpacker: Unpacker, packages: di
             raise rows.damaged(digest)
         records[run][digest] = data
     events: dict[str, list[Event]] = {}
-    for event in rows.events_where(db, f"run IN ({marks}) AND kind <> '{IMPORT}'", tuple(ids)):
+    for event in rows.events_where(db, f"run IN ({marks})", tuple(ids)):
         events.setdefault(event.run, []).append(event)
     found = []
     for run in ids:
@@ -158,4 +155,6 @@ def page_of(ledger: Ledger, ids: Sequence[str], unpacker: Unpacker, packages: di
 @told
 def imported_ids(ledger: Ledger) -> set[str]:
     """The runs that came from a file, here."""
-    return {row[0] for row in ledger.db.execute("SELECT DISTINCT run FROM event WHERE kind = ?", (IMPORT,))}
+    if ledger.db.execute("SELECT 1 FROM import LIMIT 1").fetchone() is None:
+        return set()
+    return {row[0] for row in ledger.db.execute("SELECT run FROM record WHERE imported IS NOT NULL")}

@@ -6,6 +6,7 @@ program and for this program; nothing of it is kept.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import marshal
 import os
@@ -16,6 +17,12 @@ from typing import IO, Any
 
 MOST = 6
 """Processes: more do not help the one that writes the ledger."""
+
+PIPE = 1 << 20
+"""Bytes that a pipe holds, if it may."""
+
+SIZE = 8
+"""Bytes before each message that say how long it is."""
 
 Work = Callable[[Sequence[bytes]], Any]
 
@@ -28,8 +35,8 @@ class Worker:
     def __init__(self, work: Work, others: Sequence[Worker]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        there, to_worker = os.pipe()
-        from_worker, back = os.pipe()
+        there, to_worker = wide_pipe()
+        from_worker, back = wide_pipe()
         self.pid = os.fork()
         if self.pid == 0:
             for fd in (to_worker, from_worker, *(fd for other in others for fd in other.fds)):
@@ -42,11 +49,10 @@ class Worker:
         self.back: IO[bytes] = os.fdopen(from_worker, "rb")
 
     def give(self, batch: Sequence[bytes]) -> None:
-        marshal.dump(list(batch), self.out)
-        self.out.flush()
+        send(list(batch), self.out)
 
     def answer(self) -> Any:
-        return marshal.load(self.back)
+        return receive(self.back)
 
     def close(self) -> None:
         for file in (self.back, self.out):  # in this order: a worker that is answering still hears that nobody listens
@@ -55,6 +61,33 @@ class Worker:
             except BrokenPipeError:
                 pass
         os.waitpid(self.pid, 0)
+
+
+def wide_pipe() -> tuple[int, int]:
+    """A pipe that holds more than the usual 64 KiB, where the system lets it: fewer turns from process to process."""
+    ends = os.pipe()
+    if sys.platform == "linux":
+        try:
+            fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, PIPE)
+        except OSError:  # this user's pipes are as large as they may be
+            pass
+    return ends
+
+
+def send(value: Any, pipe: IO[bytes]) -> None:
+    text = marshal.dumps(value)
+    pipe.write(len(text).to_bytes(SIZE, "big"))
+    pipe.write(text)
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes]) -> Any:
+    """Read at once: `marshal.load` would ask the pipe for each value in it. Raises EOFError."""
+    size = int.from_bytes(pipe.read(SIZE), "big")
+    text = pipe.read(size)
+    if not size or len(text) < size:
+        raise EOFError
+    return marshal.loads(text)
 
 
 def serve(work: Work, there: int, back: int) -> None:
@@ -67,11 +100,10 @@ def serve(work: Work, there: int, back: int) -> None:
         with os.fdopen(there, "rb") as batches, os.fdopen(back, "wb") as answers:
             while True:
                 try:
-                    batch = marshal.load(batches)
+                    batch = receive(batches)
                 except EOFError:
                     break
-                marshal.dump(work(batch), answers)
-                answers.flush()
+                send(work(batch), answers)
         status = 0
     finally:
         os._exit(status)

@@ -8,34 +8,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mltrack.digest import digest_bytes, hasher
-from mltrack.ledger.shape import canonical, checked_record
+from mltrack.errors import MltrackError
+from mltrack.ledger.members import Known
+from mltrack.ledger.shape import canonical, canonical_value, check_shape, checked_record
 from mltrack.ledger.tables import ARTIFACT_COLUMNS, RUN_COLUMNS, SHARED
 
 LARGEST = 1 << 63
+ENVIRONMENT = b'"environment":'
 PACKAGES = b'"packages":'
 KEY_SIZE = 16
-FLOAT = frozenset((float,))
-MOST_KNOWN = 200
-"""Different sets of packages that are remembered as whole and sound while records are read."""
-
-SAME = frozenset(RUN_COLUMNS).difference(
-    ("created_at", "parent_kind", "parent_run", "replica", "peak_memory_bytes", "cpu_seconds", "preflight")
-)
-"""Columns of a run that have the name of their field."""
 
 Row = tuple[Any, ...]
 
+NOTHING: Mapping[str, Any] = {}
 
-class Fact(NamedTuple):
-    """A row that runs share: `key` stands for its values."""
-
-    key: bytes
-    values: Row
+Fact = tuple[bytes, Row]
+"""A row that runs share: a key that stands for its values, and these."""
 
 
 class Derived(NamedTuple):
@@ -70,44 +63,56 @@ class Prepared(NamedTuple):
 FACTS = ("command", "code", "environment", "hardware")
 
 
-def prepared(data: bytes, known: dict[bytes, Any]) -> Prepared:
-    """Check a sealed record and derive its rows. `known` holds packages that were met before, whose check is spared.
+def prepared(data: bytes, known: Known | None = None, digest: str | None = None) -> Prepared:
+    """Check a sealed record and derive its rows. `known`: what other records had alike, which is read and checked once;
+    `digest`: of the record, where somebody has just taken it.
 
     Raises Damaged, FormatTooNew.
     """
-    text, packages, at, document = parted(data, known)
-    return Prepared(digest_bytes(data), document["id"], text, packages, at, derive(document))
+    found = None if known is None else by_what_is_known(data, known)
+    if found is None:
+        document = checked_record(data)
+        found = (*without_packages(data, document), document["id"], derive(document))
+        if known is not None:
+            known.learn(data, document)
+    text, packages, at, id, derived = found
+    return Prepared(digest or digest_bytes(data), id, text, packages, at, derived)
 
 
 def plain_tuple(one: Prepared) -> Row:
     """A prepared record of nothing but tuples, lists, texts, bytes and numbers, to go from process to process."""
-    derived = one.derived
-    facts, inputs = (list(map(tuple, rows)) for rows in (derived.facts, derived.inputs))
-    return (*one[:5], (derived.run, facts, *derived[2:4], inputs, *derived[5:]), one.dictionary)
+    return (*one[:5], tuple(one.derived), one.dictionary)
 
 
 def from_plain_tuple(row: Row) -> Prepared:
-    digest, id, text, packages, at, (run, facts, params, metrics, inputs, *rest), dictionary = row
-    derived = Derived(run, tuple(map(Fact._make, facts)), params, metrics, list(map(Fact._make, inputs)), *rest)
-    return Prepared(digest, id, text, packages, at, derived, dictionary)
+    digest, id, text, packages, at, derived, dictionary = row
+    return Prepared(digest, id, text, packages, at, Derived(*derived), dictionary)
 
 
-def parted(data: bytes, known: dict[bytes, Any]) -> tuple[bytes, bytes | None, int | None, dict[str, Any]]:
-    """The record without its packages, these, where they stood, and its value without them."""
-    begin = data.find(PACKAGES + b"{")
-    if begin >= 0 and data.find(PACKAGES + b"{", begin + 1) < 0:
-        at = begin + len(PACKAGES)
-        packages = data[at : data.find(b"}", at) + 1]
-        if packages in known:
-            text = data[:at] + b"{}" + data[at + len(packages) :]
-            document = checked_record(text)
-            if document["environment"].get("packages") == {}:  # so these are the words that were cut
-                return text, packages, at, document
-    document = checked_record(data)
-    text, cut, place = without_packages(data, document)
-    if cut is not None and len(known) < MOST_KNOWN and b"}" not in cut[:-1]:
-        known[cut] = None
-    return text, cut, place, document
+def by_what_is_known(data: bytes, known: Known) -> tuple[bytes, bytes | None, int | None, str, Derived] | None:
+    """The text, packages, their place, id and rows of a record; None where it is to be read as a whole."""
+    cut = known.cut(data)
+    if cut is None:
+        return None
+    try:
+        document = canonical_value(cut.text)
+        if not cut.is_proved_by(document):
+            return None
+        check_shape(document)
+    except MltrackError:  # what is wrong is told of the whole
+        return None
+    known.learn(data, document, cut)
+    if cut.at is not None and cut.packages is not None:
+        text, packages, at = cut_out(data, cut.packages, cut.at)
+    elif "environment" in cut.made:
+        text, packages, at = data, None, None
+    else:
+        text, packages, at = without_packages(data, document)
+    return text, packages, at, document["id"], derive(document, cut.made)
+
+
+def cut_out(data: bytes, packages: bytes, at: int) -> tuple[bytes, bytes | None, int | None]:
+    return data[:at] + b"{}" + data[at + len(packages) :], packages, at
 
 
 def without_packages(data: bytes, document: Mapping[str, Any]) -> tuple[bytes, bytes | None, int | None]:
@@ -117,55 +122,72 @@ def without_packages(data: bytes, document: Mapping[str, Any]) -> tuple[bytes, b
         return data, None, None
     packages = canonical(found)
     # Should the same words stand elsewhere first, they are cut there: put back, they are the same bytes.
-    at = data.find(PACKAGES + packages) + len(PACKAGES)
-    return data[:at] + b"{}" + data[at + len(packages) :], packages, at
+    return cut_out(data, packages, data.find(PACKAGES + packages, data.find(ENVIRONMENT)) + len(PACKAGES))
 
 
-def derive(document: Mapping[str, Any]) -> Derived:
-    """The rows that a sealed record alone decides."""
-    code, environment = document.get("code") or {}, document.get("environment") or {}
-    sources = document.get("param_sources", {})
-    warnings = document.get("warnings")
+def derive(document: Mapping[str, Any], made: Mapping[str, Any] = NOTHING) -> Derived:
+    """The rows that a sealed record alone decides; `made` are those of members that are not in the document."""
+    of = {name: made[name] if name in made else make(document.get(name)) for name, make in MAKERS.items()}
     return Derived(
         run_columns(document),
-        (
-            command_fact(document["command"]),
-            fact(code_values(code)),
-            fact(environment_values(environment)),
-            fact(hardware_values(document.get("hardware") or {})),
-        ),
-        [(name, *typed(value), sources.get(name)) for name, value in document.get("params", {}).items()],
+        (of["command"], of["code"], of["environment"], of["hardware"]),
+        param_rows(document.get("params", {}), of["param_sources"]),
         list(map(metric_row, document.get("metrics", {}).items())),
-        [fact(values_of(item, SHARED["input"])) for item in document.get("inputs", ())],
-        [values_of(item, ARTIFACT_COLUMNS) for item in document.get("artifacts", ())],
+        of["inputs"],
+        of["artifacts"],
         list(dict.fromkeys(document.get("tags", ()))),
         list(document.get("notes", ())),
-        json_text(warnings),
+        of["warnings"],
     )
+
+
+def param_rows(params: Mapping[str, Any], sources: Mapping[str, str]) -> list[Row]:
+    """Name, value, type, source."""
+    return [
+        (name, value, "float", sources.get(name))
+        if value.__class__ is float
+        else (name, *typed(value), sources.get(name))
+        for name, value in params.items()
+    ]
 
 
 def metric_row(item: tuple[str, Mapping[str, Any]]) -> Row:
     """Name, last, min, max, count, last_step."""
     name, metric = item
-    row = (name, metric["last"], metric["min"], metric["max"], metric["count"], metric.get("last_step"))
-    is_small = FLOAT.issuperset(map(type, row[1:4])) and 0 <= row[4] < LARGEST and 0 <= (row[5] or 0) < LARGEST
-    return row if is_small else (name, *map(small, row[1:]))
+    last, low, high = metric["last"], metric["min"], metric["max"]
+    count, step = metric["count"], metric.get("last_step")
+    if (
+        last.__class__ is low.__class__ is high.__class__ is float
+        and 0 <= count < LARGEST
+        and 0 <= (step or 0) < LARGEST
+    ):
+        return (name, last, low, high, count, step)
+    return (name, small(last), small(low), small(high), small(count), small(step))
 
 
 def run_columns(document: Mapping[str, Any]) -> Row:
     """Values of RUN_COLUMNS."""
     parent, resources = document.get("parent") or {}, document.get("resources") or {}
     replica = (document.get("origin") or {}).get("replica")
-    other = {
+    values = {
+        **document,
         "created_at": document.get("created_at") or "",
         "parent_kind": parent.get("kind"),
         "parent_run": parent.get("run"),
         "replica": replica if isinstance(replica, str) else None,
-        "peak_memory_bytes": small(resources.get("peak_memory_bytes")),
+        "peak_memory_bytes": resources.get("peak_memory_bytes"),
         "cpu_seconds": resources.get("cpu_seconds"),
         "preflight": (document.get("preflight") or {}).get("grade"),
     }
-    return tuple([small(document.get(name)) if name in SAME else other[name] for name in RUN_COLUMNS])
+    return tuple([small(value) if value.__class__ is int else value for value in map(values.get, RUN_COLUMNS)])
+
+
+def artifact_rows(artifacts: Sequence[Mapping[str, Any]] | None) -> list[Row]:
+    return [values_of(item, ARTIFACT_COLUMNS) for item in artifacts or ()]
+
+
+def input_facts(inputs: Sequence[Mapping[str, Any]] | None) -> list[Fact]:
+    return [fact(values_of(item, SHARED["input"])) for item in inputs or ()]
 
 
 def command_fact(words: list[str]) -> Fact:
@@ -198,7 +220,7 @@ def json_text(value: Any) -> str | None:
 
 @lru_cache(maxsize=2000)
 def fact(values: Row) -> Fact:
-    return Fact(hasher(json.dumps(values).encode()).digest()[:KEY_SIZE], values)
+    return (hasher(json.dumps(values).encode()).digest()[:KEY_SIZE], values)
 
 
 def values_of(item: Mapping[str, Any], columns: tuple[str, ...]) -> Row:
@@ -220,3 +242,21 @@ def small(value: Any) -> Any:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+
+
+MAKERS: Mapping[str, Callable[[Any], Any]] = {
+    "artifacts": artifact_rows,
+    "code": lambda code: fact(code_values(code or {})),
+    "command": command_fact,
+    "environment": lambda environment: fact(environment_values(environment or {})),
+    "hardware": lambda hardware: fact(hardware_values(hardware or {})),
+    "inputs": input_facts,
+    "param_sources": lambda sources: sources or {},
+    "warnings": json_text,
+}
+"""What is derived of members of a record that many records have alike."""
+
+
+def nothing_known() -> Known:
+    """For `prepared`, of many records that come one after the other."""
+    return Known(MAKERS)

@@ -14,7 +14,7 @@ from mltrack.errors import Damaged
 from mltrack.ledger.shape import canonical, is_id, misfit
 from mltrack.noun_json import from_dict
 from mltrack.nouns import noun
-from mltrack.records import Imported, Run
+from mltrack.records import Run
 from mltrack.verdicts import Calibration, Verdict
 
 LATEST_CLOCK = 1 << 53
@@ -27,8 +27,8 @@ class Event:
 
     id: str
     kind: str
-    """`name`, `tag`, `untag`, `note`, `delete`, `restore`, `verdict`, `calibration`, `environment`, `import`; others
-    come from a newer mltrack and are kept."""
+    """`name`, `tag`, `untag`, `note`, `delete`, `restore`, `verdict`, `calibration`, `environment`; others come from a
+    newer mltrack and are kept."""
     run: str
     value: Any
     clock: str
@@ -119,7 +119,7 @@ def fold(record: Run, events: Iterable[Event]) -> Run:
     """The run as its events left it. An event whose kind or value is not understood changes nothing."""
     name, verdict, kept = record.name, record.verdict, dict(record.environment_kept)
     tags, notes = list(record.tags), list(record.notes)
-    calibrations, imported = list(record.calibrations), record.imported
+    calibrations = list(record.calibrations)
     for event in in_order(events):
         value = event.value
         if event.kind == "name" and isinstance(value, (str, type(None))):
@@ -136,8 +136,6 @@ def fold(record: Run, events: Iterable[Event]) -> Run:
             calibrations.append(from_dict(Calibration, value))
         elif event.kind == "environment":
             kept |= objects_added(event)
-        elif event.kind == "import":
-            imported = imported or imported_by(event)
     return replace(
         record,
         name=name,
@@ -146,7 +144,6 @@ def fold(record: Run, events: Iterable[Event]) -> Run:
         verdict=verdict,
         calibrations=tuple(calibrations),
         environment_kept=kept,
-        imported=imported,
     )
 
 
@@ -155,16 +152,6 @@ def objects_added(event: Event) -> dict[str, str]:
     if not isinstance(event.value, dict):
         return {}
     return {what: digest for what, digest in event.value.items() if what in CARRIED and is_digest(digest)}
-
-
-def imported_by(event: Event) -> Imported | None:
-    """What an `import` event says: its value is the file's name and whether the record's digest was proved."""
-    file, proved = (
-        event.value.get(name) if isinstance(event.value, dict) else None for name in ("file", "digest_proved")
-    )
-    if not isinstance(file, str) or not isinstance(proved, bool):
-        return None
-    return Imported(event.at, event.user, file, proved)
 
 
 def is_deleted(events: Iterable[Event]) -> bool:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import canonical_json, plain
-from mltrack.errors import Damaged, NotFound
+from mltrack.errors import NotFound
 from mltrack.ledger import names, queries, refs, rows, schema
 from mltrack.ledger import segments as known
 from mltrack.ledger.choosing import REPETITION
-from mltrack.ledger.deriving import prepared
+from mltrack.ledger.deriving import nothing_known, prepared
 from mltrack.ledger.events import Event, event_from, event_json, fold, is_dropped, later, next_clock
 from mltrack.ledger.queries import RunQuery
 from mltrack.ledger.remotes import RemoteMemory
@@ -31,8 +31,6 @@ from mltrack.records import UNSEALED, CodeState, Run, new_id
 
 if TYPE_CHECKING:
     import sqlite3
-
-    from mltrack.ledger.grouping import Group
 
     # `list` is a method of Ledger, and so no type inside of it.
     Runs = list[Run]
@@ -96,7 +94,7 @@ class Ledger(RemoteMemory):
         The same run a second time changes nothing. Returns it with its `record_digest`. Raises Damaged if it would
         not be accepted elsewhere, StorageError if it cannot be written.
         """
-        record = prepared(sealed_bytes(run), {})
+        record = prepared(sealed_bytes(run))
         with self.db:
             self.db.execute("BEGIN IMMEDIATE")
             is_new = not self.db.execute("SELECT 1 FROM record WHERE digest = ?", (record.digest,)).fetchone()
@@ -130,7 +128,7 @@ class Ledger(RemoteMemory):
     def _merge(
         self, records: Iterable[bytes], events: Iterable[Event], also: Callable[[], None] = lambda: None
     ) -> Counts:
-        known: dict[bytes, Any] = {}
+        known = nothing_known()
         sealed = [prepared(data, known) for data in records]
         edits = [event_from(event_json(event)) for event in events]
         with self.db:
@@ -209,13 +207,6 @@ class Ledger(RemoteMemory):
         return queries.select_documents(self.db, query)
 
     @told
-    def grouped(self, query: RunQuery, field: str, metrics: Mapping[str, str | None]) -> Sequence[Group]:
-        """The runs that a query asks for in groups, one for each value of a field; see `grouping.grouped`."""
-        from mltrack.ledger.grouping import grouped
-
-        return grouped(self.db, query, field, metrics)
-
-    @told
     def resolve(self, ref: str, live: Sequence[refs.Live] = ()) -> str:
         """The id of the run that a person means by `ref`; `live` are the runs that have no record yet.
 
@@ -285,25 +276,34 @@ class Ledger(RemoteMemory):
 
     @told
     def check(self) -> Sentences:
-        """What is wrong with this ledger, in sentences; nothing, when every record is what was sealed."""
+        """What is wrong with this ledger, in sentences; nothing, when records and edits are what was kept."""
         wrong = [str(row[0]) for row in self.db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        return wrong + [rows.damaged(digest).message for digest in self.damaged_records()]
+        wrong += [rows.damaged(digest).message for digest in self.damaged_records()]
+        return wrong + [rows.damaged_event(run).message for run, event in rows.every_event(self.db) if event is None]
+
+    @told
+    def stale_runs(self) -> Sequence[str]:
+        """Ids of the runs that questions are answered wrongly about: their rows are not what their record says."""
+        from mltrack.ledger.rederiving import stale_runs
+
+        return stale_runs(self)
+
+    @told
+    def derive_all_again(self) -> None:
+        """Make every row that answers questions anew, from the records and events. Raises Damaged."""
+        from mltrack.ledger.rederiving import derive_all_again
+
+        derive_all_again(self)
 
     @told
     def damaged_records(self) -> Sequence[str]:
         """Digests of the records that are not any more what was sealed."""
-        wrong = []
-        for (digest,) in self.db.execute("SELECT digest FROM record").fetchall():
-            try:
-                rows.whole_record(self.db, digest)
-            except (Damaged, ValueError):
-                wrong.append(digest)
-        return wrong
+        return rows.damaged_records(self.db)
 
     @told
     def mend(self, data: bytes) -> None:
         """Put a sealed record in the place of the damaged one that has its digest. Raises Damaged, FormatTooNew."""
-        record = prepared(data, {})
+        record = prepared(data)
         with self.db:
             self.db.execute("BEGIN IMMEDIATE")
             rows.mend_record(Writer(self.db), record)

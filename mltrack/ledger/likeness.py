@@ -35,7 +35,7 @@ def with_fingerprint(db: sqlite3.Connection, fingerprint: str, limit: int) -> li
 def with_command(db: sqlite3.Connection, command: Sequence[str], limit: int) -> list[Run]:
     """Finished runs of that command as it is recorded, newest first."""
     same = " AND run.command = (SELECT id FROM command_fact WHERE key = ?)"
-    rows = db.execute(f"{FINISHED}{same}{NEWEST}", (command_fact(plain(list(command))).key, limit)).fetchall()
+    rows = db.execute(f"{FINISHED}{same}{NEWEST}", (command_fact(plain(list(command)))[0], limit)).fetchall()
     return decode(db, rows, with_packages=True)
 
 

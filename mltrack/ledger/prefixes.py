@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LAST = "\U0010ffff"
 """Sorts behind every text with the same beginning."""
+BY_NAME = "name = (SELECT id FROM word WHERE text = ?)"
+"""Of the rows behind the views `param` and `metric`, whose values lie in an index."""
 RECENT = 1000
 """What has no index of its own is looked for in so many runs, the newest."""
 BUSY_S = 0.05
@@ -107,7 +109,7 @@ def values(db: sqlite3.Connection, name: str, prefix: str, limit: int) -> list[A
         condition, bound = "value IS NOT NULL", []
     while len(found) < limit:
         row = db.execute(
-            f"SELECT value FROM param WHERE name = ? AND {condition} ORDER BY value LIMIT 1", (name, *bound)
+            f"SELECT value FROM param_row WHERE {BY_NAME} AND {condition} ORDER BY value LIMIT 1", (name, *bound)
         ).fetchone()
         if row is None:
             break
@@ -120,7 +122,7 @@ def span(db: sqlite3.Connection, metric: str) -> tuple[float, float] | None:
     """The least and the largest last value of a metric; None where no run has a number of it."""
     ends = [
         db.execute(
-            f"SELECT last FROM metric WHERE name = ? AND last < '' ORDER BY last {way} LIMIT 1", (metric,)
+            f"SELECT last FROM metric_row WHERE {BY_NAME} AND last < '' ORDER BY last {way} LIMIT 1", (metric,)
         ).fetchone()
         for way in ("ASC", "DESC")
     ]
@@ -131,6 +133,18 @@ def last_value(db: sqlite3.Connection, run: str, metric: str) -> Any:
     """The last value of a run's metric; None where it has none."""
     row = db.execute("SELECT last FROM metric WHERE name = ? AND run = ?", (metric, run)).fetchone()
     return None if row is None else row[0]
+
+
+def contents(db: sqlite3.Connection, run: str, prefix: str, limit: int) -> list[tuple[str, str]]:
+    """The paths of a run's artifacts and then its inputs that begin like this, and which of the two each is."""
+    found: list[tuple[str, str]] = []
+    for view in ("artifact", "input"):
+        rows = db.execute(
+            f"SELECT path FROM {view} WHERE run = ? AND path >= ? AND path < ? ORDER BY path LIMIT ?",
+            (run, prefix, prefix + LAST, limit - len(found)),
+        )
+        found += [(row[0], view) for row in rows]
+    return found
 
 
 COLUMNS = {

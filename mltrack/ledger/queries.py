@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from mltrack.ledger import choosing
+from mltrack.ledger.members import is_without, without
 from mltrack.ledger.packing import Unpacker
 from mltrack.ledger.rows import damaged
 from mltrack.noun_json import from_dict
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 NOT_IN_TABLES = {"environment", "hardware", "inputs", "artifacts", "resources", "log", "declared", "param_sources"}
 
-COLUMNS = "record.digest, run.folded, record.packed, record.dictionary, record.package_set"
+COLUMNS = "record.digest, record.imported, run.folded, record.packed, record.dictionary, record.package_set"
 RUN_WITH_RECORD = "run_row AS run JOIN record ON record.position = run.record"
 
 PAGE = 500
@@ -60,7 +61,7 @@ def select_documents(db: sqlite3.Connection, query: RunQuery) -> list[dict[str, 
     order = [item.name for item in fields(Run)]
     found = []
     for document in documents(db, matching(db, query)):
-        document["environment"].pop("packages", None)
+        document.get("environment", {}).pop("packages", None)
         found.append({name: document.get(name) for name in order})
     return found
 
@@ -80,19 +81,24 @@ def matching(db: sqlite3.Connection, query: RunQuery) -> list[tuple[Any, ...]]:
     return [found[id] for id in ids]
 
 
-def documents(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """The JSON values of rows that hold `COLUMNS`, with events folded in. Raises Damaged."""
+def documents(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]], brief: bool = False) -> list[dict[str, Any]]:
+    """The JSON values of rows that hold `COLUMNS`, with events folded in, and without `NOT_IN_TABLES` if they are to
+    be brief. Raises Damaged."""
     unpacker, texts = Unpacker(db), []
-    for digest, _, packed, words, _ in rows:
+    for digest, _, _, packed, words, _ in rows:
         try:
             texts.append(unpacker.unpack(packed, words))
         except ValueError:
             raise damaged(digest) from None
-    # One call for all, because the decoder then makes each key's string once.
-    found: list[dict[str, Any]] = json.loads(b"[" + b",".join(texts) + b"]")
-    for (digest, folded, _, _, _), document in zip(rows, found):
+    found = brief_values(texts) if brief else values_of(texts)
+    imports: dict[int, dict[str, Any]] = {}
+    for (digest, number, folded, _, _, _), document in zip(rows, found):
         if folded:
             document.update(json.loads(folded))
+        if number is not None:
+            if number not in imports:
+                imports[number] = import_of(db, number)
+            document["imported"] = imports[number]
         document["record_digest"] = digest
     return found
 
@@ -102,14 +108,37 @@ def decode(
 ) -> list[Run]:
     """The runs of rows that hold `COLUMNS`."""
     runs = []
-    for (_, _, _, _, package_set), document in zip(rows, documents(db, rows)):
-        if brief:
-            document = {name: value for name, value in document.items() if name not in NOT_IN_TABLES}
+    for (*_, package_set), document in zip(rows, documents(db, rows, brief)):
         run = from_dict(Run, document)
         if with_packages and package_set is not None:
             run = replace(run, environment=replace(run.environment, packages=packages(db, package_set)))
         runs.append(run)
     return runs
+
+
+def values_of(texts: Sequence[bytes]) -> list[dict[str, Any]]:
+    """What some JSON says: in one call, because the decoder then makes each key's string once."""
+    found: list[dict[str, Any]] = json.loads(b"[" + b",".join(texts) + b"]")
+    return found
+
+
+def brief_values(texts: Sequence[bytes]) -> list[dict[str, Any]]:
+    """The same without `NOT_IN_TABLES`; most of their text is not even read."""
+    try:
+        found = values_of([without(text, NOT_IN_TABLES) for text in texts])
+    except ValueError:
+        found = []
+    if len(found) != len(texts) or not all(is_without(document, NOT_IN_TABLES) for document in found):
+        found = values_of(texts)  # something in them looks like those
+    return [{name: value for name, value in one.items() if name not in NOT_IN_TABLES} for one in found]
+
+
+def import_of(db: sqlite3.Connection, number: int) -> dict[str, Any]:
+    """What is known of the file that a record came from, as JSON of `records.Imported`."""
+    at, by, file, proved = db.execute(
+        "SELECT at, by, file, digest_proved FROM import WHERE id = ?", (number,)
+    ).fetchone()
+    return {"at": at, "by": by, "file": file, "digest_proved": bool(proved)}
 
 
 def packages(db: sqlite3.Connection, package_set: int) -> dict[str, str]:

@@ -96,7 +96,13 @@ def newest_here(db: sqlite3.Connection, alive: list[Candidate], replicas: Sequen
     if back >= len(order):
         some = f"Only {len(order)} run{'s were' if len(order) != 1 else ' was'}"
         count = some if order else "There is no run yet that was"
-        raise NotFound(f"{count} created in this checkout.", "`mltrack ls` shows all runs.")
+        newest = db.execute(
+            "SELECT id FROM run_row WHERE NOT deleted AND parent_kind IS NOT ?"
+            " ORDER BY created_at DESC, id DESC LIMIT 1",
+            (REPETITION,),
+        ).fetchone()
+        hint = f"The newest of all is {newest[0]}; `mltrack ls` shows all runs." if newest else "`mltrack ls` is empty."
+        raise NotFound(f"{count} created in this checkout.", hint)
     return order[back]
 
 

@@ -13,22 +13,25 @@ from typing import TYPE_CHECKING, Any
 from mltrack.digest import canonical_json, digest_bytes
 from mltrack.errors import Damaged
 from mltrack.ledger.deriving import Prepared, derive
-from mltrack.ledger.events import KNOWN, Event, event_digest, event_from, fold, imported_by, in_order, is_deleted
+from mltrack.ledger.events import KNOWN, Event, event_digest, event_from, fold, is_deleted
 from mltrack.ledger.packing import Packer, Unpacker, newest_dictionary
-from mltrack.ledger.writing import Writer, insert
+from mltrack.ledger.writing import NO_IMPORTS, Writer, insert
 from mltrack.noun_json import from_dict, to_dict
 from mltrack.records import Run, Warning
 
 if TYPE_CHECKING:
     import sqlite3
 
-FOLDED = ("name", "tags", "notes", "verdict", "calibrations", "environment_kept", "imported", "warnings")
+FOLDED = ("name", "tags", "notes", "verdict", "calibrations", "environment_kept", "warnings")
 """Fields of a run that may differ from its sealed record, by events or by a second record of the same id."""
 
 
-def take(writer: Writer, records: Sequence[Prepared], events: Sequence[Event]) -> Taken:
-    """Keep records and events that are not here yet, and derive what they touch."""
-    placed = writer.add_records(records)
+def take(
+    writer: Writer, records: Sequence[Prepared], events: Sequence[Event], imports: Mapping[str, int] = NO_IMPORTS
+) -> Taken:
+    """Keep records and events that are not here yet, and derive what they touch. `imports`: number of the import that
+    brings a run, by its id."""
+    placed = writer.add_records(records, imports)
     ids = [one.id for _, one in placed]
     seen = writer.among("run_row", "id", ids)
     edited = writer.among("event", "run", ids)
@@ -40,31 +43,13 @@ def take(writer: Writer, records: Sequence[Prepared], events: Sequence[Event]) -
             again[one.id] = None
         else:
             first[one.id] = (position, one)
-    imports = imports_of(new)
-    writer.add_runs(list(first.values()), {run: text for run, text in imports.items() if run not in edited})
+    writer.add_runs(list(first.values()))
     for run in again:
         refresh(writer, run)
-    edited.update(event.run for event in new if event.run not in imports or event.run not in first)
+    edited.update(event.run for event in new)
     for run in sorted(writer.among("run_row", "id", edited.difference(again))):
         refold(writer, run)
     return Taken(ids, new)
-
-
-def imports_of(events: Iterable[Event]) -> dict[str, str]:
-    """What is folded into a run of which nothing else is known than how it was imported."""
-    found: dict[str, list[Event]] = {}
-    for event in events:
-        found.setdefault(event.run, []).append(event)
-    return {
-        run: folded
-        for run, own in found.items()
-        if all(event.kind == "import" for event in own) and (folded := folded_import(own)) is not None
-    }
-
-
-def folded_import(events: Iterable[Event]) -> str | None:
-    said = next((made for made in map(imported_by, in_order(events)) if made is not None), None)
-    return None if said is None else canonical_json({"imported": to_dict(said)}).decode()
 
 
 EVENT = insert("event", ("digest", *KNOWN, "extra"))
@@ -96,7 +81,23 @@ def whole_record(db: sqlite3.Connection, digest: str) -> bytes:
 def every_record(
     db: sqlite3.Connection, after: int, skip: Collection[str] = ()
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Position and value (without packages) of each record behind a position, proved. Raises Damaged.
+    """Position and value (without packages) of each record behind a position, proved. Raises Damaged."""
+    for position, digest, text, whole in every_text(db, after, skip):
+        if whole is None:
+            raise damaged(digest)
+        yield position, json.loads(text)
+
+
+def damaged_records(db: sqlite3.Connection) -> list[str]:
+    """Digests of the records that are not any more what was sealed."""
+    return [digest for _, digest, _, whole in every_text(db) if whole is None]
+
+
+def every_text(
+    db: sqlite3.Connection, after: int = 0, skip: Collection[str] = ()
+) -> Iterator[tuple[int, str, bytes, bytes | None]]:
+    """Position, digest, text without packages, and the whole text, of each record behind a position; None for the whole
+    where the bytes are not those that were sealed.
 
     Asked for in pages, so that writers are not kept waiting where the file has no WAL.
     """
@@ -112,15 +113,14 @@ def every_record(
                 continue
             try:
                 whole = text = unpacker.unpack(packed, words)
-            except ValueError:
-                raise damaged(digest) from None
+            except (ValueError, TypeError):
+                yield after, digest, b"", None
+                continue
             if at is not None:
                 if packages not in names:
                     names[packages] = packages_text(db, packages)
                 whole = text[:at] + names[packages] + text[at + 2 :]
-            if digest_bytes(whole) != digest:
-                raise damaged(digest)
-            yield after, json.loads(text)
+            yield after, digest, text, whole if digest_bytes(whole) == digest else None
 
 
 def packages_text(db: sqlite3.Connection, number: int) -> bytes:
@@ -177,9 +177,30 @@ def events_where(db: sqlite3.Connection, condition: str, values: tuple[Any, ...]
 
 
 def event_of_row(row: tuple[Any, ...]) -> Event:
+    """Raises Damaged."""
     document = dict(zip(KNOWN, row[:-1], strict=True))
-    document["value"] = json.loads(document["value"])
-    return event_from({**document, **json.loads(row[-1] or "{}")})
+    try:
+        document["value"] = json.loads(document["value"])
+        return event_from({**document, **json.loads(row[-1] or "{}")})
+    except (ValueError, TypeError) as error:
+        raise damaged_event(str(document["run"])) from error
+
+
+def every_event(db: sqlite3.Connection) -> Iterator[tuple[str, Event | None]]:
+    """The run of each event, and the event; None where it is not any more what was kept."""
+    run = KNOWN.index("run")
+    for digest, *row in db.execute(f"SELECT digest, {', '.join(KNOWN)}, extra FROM event"):
+        try:
+            event = event_of_row(tuple(row))
+            yield event.run, event if event_digest(event) == digest else None
+        except (Damaged, ValueError, TypeError):
+            yield str(row[run]), None
+
+
+def damaged_event(run: str) -> Damaged:
+    return Damaged(
+        f"An edit of the run {run} is damaged in the ledger.", "Bring the ledger back from a remote or a copy."
+    )
 
 
 def refresh(writer: Writer, run: str) -> None:
@@ -214,10 +235,6 @@ def refold(writer: Writer, run: str) -> None:
     """Write what events and other records made of a run: the columns of `run_row`, its tags and its notes."""
     db = writer.db
     events = events_where(db, "run = ?", (run,))
-    (records,) = db.execute("SELECT count(*) FROM record WHERE run = ?", (run,)).fetchone()
-    if records == 1 and all(event.kind == "import" for event in events):
-        db.execute("UPDATE run_row SET folded = ? WHERE id = ?", (folded_import(events), run))
-        return
     _, _, document, others = shown_record(db, run)
     before = from_dict(Run, document)
     after = fold(before, events)

@@ -88,8 +88,7 @@ def recognise(db: sqlite3.Connection, remote: str, found: Iterable[str]) -> set[
 def unsent(db: sqlite3.Connection, remote: str, run_ids: Sequence[str] | None) -> Unsent:
     """What is here and not there, oldest first; only of some runs, if they are given.
 
-    A run that was deleted before it was ever sent stays here, with its events; so does what says of one that it was
-    imported here.
+    A run that was deleted before it was ever sent stays here, with its events.
     """
     gone = db.execute(
         "SELECT id FROM run_row AS run WHERE (deleted OR parent_kind IS NOT NULL) AND deleted"
@@ -100,9 +99,8 @@ def unsent(db: sqlite3.Connection, remote: str, run_ids: Sequence[str] | None) -
     withheld = {row[0] for row in gone}
     wanted = None if run_ids is None else set(run_ids)
     found = []
-    for table, order in (("record", "position"), ("event WHERE kind <> 'import'", "rowid")):
-        condition = f"{'AND' if 'WHERE' in table else 'WHERE'} NOT {THERE}"
-        rows = db.execute(f"SELECT digest, run FROM {table} {condition} ORDER BY {order}", (remote,))
+    for table, order in (("record", "position"), ("event", "rowid")):
+        rows = db.execute(f"SELECT digest, run FROM {table} WHERE NOT {THERE} ORDER BY {order}", (remote,))
         found.append(
             tuple((digest, run) for digest, run in rows if run not in withheld and (wanted is None or run in wanted))
         )

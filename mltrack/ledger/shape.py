@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -14,8 +15,13 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any
 
+from mltrack.digest import is_digest
 from mltrack.errors import Damaged, FormatTooNew
 from mltrack.records import ID_ALPHABET, ID_LENGTH, SCHEMA, Run
+
+ENDED = frozenset(("finished", "failed", "interrupted", "lost"))
+NAMED_NUMBERS = frozenset(("NaN", "Infinity", "-Infinity"))
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
 
 
 def is_id(text: Any) -> bool:
@@ -25,13 +31,19 @@ def is_id(text: Any) -> bool:
 
 def checked_record(data: bytes) -> dict[str, Any]:
     """The sealed record that these bytes are. Raises Damaged if they are not one, FormatTooNew if it is a newer one."""
+    document = canonical_value(data)
+    check_shape(document)
+    return document
+
+
+def canonical_value(data: bytes) -> dict[str, Any]:
+    """The object whose canonical JSON these bytes are. Raises Damaged if they are not that."""
     try:
         document = json.loads(data)
         if not isinstance(document, dict) or canonical(document) != data:
             raise damaged("it is not canonical JSON")
     except (ValueError, RecursionError) as error:
         raise damaged(f"it is not JSON ({type(error).__name__})") from error
-    check_shape(document)
     return document
 
 
@@ -41,17 +53,41 @@ def check_shape(document: dict[str, Any]) -> None:
     if isinstance(schema, int) and schema > SCHEMA:
         raise FormatTooNew(f"A record was written by a newer mltrack (format {schema}).", "Upgrade mltrack.")
     why = None if test_of(Run)(document) else misfit(Run, document)
-    if why is None and not is_id(document["id"]):
-        why = f"{str(document['id'])[:40]!r} is not a run id"
+    why = why or odd_value(document)
     if why is not None:
         raise damaged(why)
+
+
+def odd_value(document: Mapping[str, Any]) -> str | None:
+    """Why a record of the right types can be none all the same: a value that no run has."""
+    if not is_id(document["id"]):
+        return f"{str(document['id'])[:40]!r} is not a run id"
+    if document["status"] not in ENDED:
+        return f"{document['status'][:40]!r} is no status of a run that has ended"
+    for name in ("created_at", "started_at", "finished_at"):
+        if document.get(name) and not TIME.fullmatch(document[name]):
+            return f"{name} is not a time: {document[name][:40]!r}"
+    for name, summary in document.get("metrics", {}).items():
+        for value in (summary["last"], summary["min"], summary["max"]):
+            if value.__class__ is str and value not in NAMED_NUMBERS:
+                return f"a value of the metric {name[:40]!r} is not a number"
+    for name in ("inputs", "artifacts"):
+        for item in document.get(name, ()):
+            if item.get("digest") is not None and not is_digest(item["digest"]):
+                return f"the digest of {item['path'][:80]!r} is none"
+    return None
 
 
 def canonical(document: Any) -> bytes:
     """The canonical JSON of what `json.loads` gave: `canonical_json` without its look at every value. Raises
     ValueError for what canonical JSON cannot hold as it is."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return CANONICAL.encode(document).encode()
+
+
+CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+)
+"""What was read holds no rings."""
 
 
 PLAIN: Mapping[Any, frozenset[type]] = {
@@ -62,6 +98,9 @@ PLAIN: Mapping[Any, frozenset[type]] = {
     type(None): frozenset((type(None),)),
 }
 """Types of fields -> types of the JSON values that fit."""
+
+MOST_KNOWN = 200
+"""Sets of names and types that are remembered of a class."""
 
 ENCODED = frozenset(("path_b64", "command_b64"))
 """Fields that are looked at more closely."""
@@ -108,6 +147,9 @@ def test_of(hint: Any) -> Callable[[Any], bool]:
     if is_dataclass(hint) and isinstance(hint, type):
         return test_of_fields(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    kinds = kinds_of(hint)
+    if kinds is not None:
+        return lambda value: value.__class__ in kinds
     if origin in (typing.Union, types.UnionType):
         plain = frozenset(kind for choice in arguments for kind in PLAIN.get(choice, ()))
         tests = [test_of(choice) for choice in arguments if choice not in PLAIN]
@@ -116,37 +158,57 @@ def test_of(hint: Any) -> Callable[[Any], bool]:
         return test_of_items(list, arguments[0], iter)
     if origin is Mapping:
         return test_of_items(dict, arguments[1], dict.values)
-    kinds = PLAIN.get(hint, frozenset())
-    return lambda value: value.__class__ in kinds
+    return lambda value: False
+
+
+def kinds_of(hint: Any) -> frozenset[type] | None:
+    """The types of the JSON values that fit, where nothing else decides that."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        every = [PLAIN.get(choice) for choice in typing.get_args(hint)]
+        return None if None in every else frozenset().union(*filter(None, every))
+    return PLAIN.get(hint)
 
 
 def test_of_items(cls: type, hint: Any, items: Callable[[Any], Iterable[Any]]) -> Callable[[Any], bool]:
-    if hint in PLAIN:
-        kinds = PLAIN[hint]
+    kinds = kinds_of(hint)
+    if kinds is not None:
         return lambda value: value.__class__ is cls and kinds.issuperset(map(type, items(value)))
     test = test_of(hint)
     return lambda value: value.__class__ is cls and all(map(test, items(value)))
 
 
 def test_of_fields(cls: type) -> Callable[[Any], bool]:
-    shape = [(name, None if hint is Any else hint, required) for name, hint, required in shape_of(cls)]
-    needed = frozenset(name for name, _, required in shape if required)
-    plain = {name: PLAIN[hint] for name, hint, _ in shape if hint in PLAIN}
+    shape = [(name, hint, required) for name, hint, required in shape_of(cls) if hint is not Any]
+    needed = frozenset(name for name, _, required in shape_of(cls) if required)
     tests: dict[str, Callable[[Any], bool]] = {}
+    known: dict[tuple[Any, ...], list[tuple[str, Callable[[Any], bool]]]] = {}
+
+    def looked_at(value: dict[str, Any]) -> list[tuple[str, Callable[[Any], bool]]] | None:
+        """The members of which names and types do not say whether they fit; None where these say that they do not."""
+        if not needed <= value.keys() or not ENCODED.isdisjoint(value):
+            return None
+        if not tests:  # made on first use, as a class may hold itself
+            tests.update({name: test_of(hint) for name, hint, _ in shape})
+        found = []
+        for name in tests.keys() & value.keys():
+            if value[name].__class__ in (dict, list):
+                found.append((name, tests[name]))
+            elif not tests[name](value[name]):
+                return None
+        return found
 
     def holds(value: Any) -> bool:
-        if value.__class__ is not dict or not needed <= value.keys() or not ENCODED.isdisjoint(value):
+        if value.__class__ is not dict:
             return False
-        if not tests and len(plain) < len(shape):  # made on first use, as a class may hold itself
-            tests.update({name: test_of(hint) for name, hint, _ in shape if name not in plain and hint is not None})
-        for name, item in value.items():
-            kinds = plain.get(name)
-            if kinds is not None:
-                if item.__class__ not in kinds:
-                    return False
-            elif name in tests and not tests[name](item):
+        types = (*value, *map(type, value.values()))
+        deep = known.get(types)  # mostly those of one that was here before
+        if deep is None:
+            deep = looked_at(value)
+            if deep is None:
                 return False
-        return True
+            if len(known) < MOST_KNOWN:
+                known[types] = deep
+        return all(test(value[name]) for name, test in deep)
 
     return holds
 

@@ -49,16 +49,25 @@ def shared_table(name: str) -> str:
 TRUTH = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE dictionary (id INTEGER PRIMARY KEY, packed BLOB NOT NULL)",
+    "CREATE TABLE dictionary_copy (id INTEGER PRIMARY KEY, packed BLOB NOT NULL)",
     """CREATE TABLE record (
     position INTEGER PRIMARY KEY,
     digest TEXT NOT NULL UNIQUE,
     run TEXT NOT NULL,
+    imported INTEGER,
     packed BLOB NOT NULL,
     dictionary INTEGER,
     package_set INTEGER,
     packages_at INTEGER
 )""",
     "CREATE INDEX record_by_run ON record (run)",
+    """CREATE TABLE import (
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    by TEXT,
+    file TEXT NOT NULL,
+    digest_proved INTEGER NOT NULL
+)""",
     "CREATE TABLE package_set (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE)",
     """CREATE TABLE package_row (
     name TEXT NOT NULL,
@@ -179,6 +188,8 @@ DERIVED = (
 ) WITHOUT ROWID""",
 )
 
+DERIVED_TABLES = tuple(statement.split()[2] for statement in DERIVED if statement.startswith("CREATE TABLE"))
+
 ABOUT_REMOTES = (
     "CREATE TABLE segment (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
     """CREATE TABLE remote_segment (
@@ -195,6 +206,12 @@ ABOUT_REMOTES = (
     "CREATE INDEX segment_item_by_segment ON segment_item (segment)",
 )
 
+
+def as_number(value: str) -> str:
+    """A number as SQL counts with it: infinities are kept by name, and NaN, which SQL does not have, is NULL."""
+    return f"CASE {value} WHEN 'NaN' THEN NULL WHEN 'Infinity' THEN 9e999 WHEN '-Infinity' THEN -9e999 ELSE {value} END"
+
+
 VIEWS = (
     """CREATE VIEW run AS SELECT
     run_row.id, record.digest AS record_digest, run_row.name, experiment, status, command.words AS command,
@@ -203,25 +220,31 @@ VIEWS = (
     code.snapshot AS code_snapshot, code.tree AS code_tree, code.origin AS code_origin, code.changed AS code_changed,
     environment.digest AS environment_digest, environment.kind AS environment_kind, environment.python,
     environment.interpreter, environment.lockfile, environment.image_id, environment.image_digest,
-    environment.image_reference, environment.variables, environment.libraries, environment.imported,
+    environment.image_reference, environment.variables, environment.libraries,
+    environment.imported AS environment_imported,
     hardware.cpu AS hardware_cpu, hardware.cores AS hardware_cores,
     hardware.physical_cores AS hardware_physical_cores, hardware.memory_bytes AS hardware_memory_bytes,
     hardware.os AS hardware_os, hardware.kernel AS hardware_kernel, hardware.machine AS hardware_machine,
     hardware.cpu_limit AS hardware_cpu_limit, hardware.gpus AS hardware_gpus,
-    peak_memory_bytes, cpu_seconds, preflight, parent_kind, parent_run, replica, verdict, deleted, warnings, folded
+    peak_memory_bytes, cpu_seconds, preflight, parent_kind, parent_run, replica, verdict, deleted, warnings, folded,
+    import.at AS imported_at, import.by AS imported_by, import.file AS imported_file,
+    import.digest_proved AS imported_digest_proved
 FROM run_row
 LEFT JOIN record ON record.position = run_row.record
+LEFT JOIN import ON import.id = record.imported
 LEFT JOIN command_fact AS command ON command.id = run_row.command
 LEFT JOIN code_fact AS code ON code.id = run_row.code
 LEFT JOIN environment_fact AS environment ON environment.id = run_row.environment
 LEFT JOIN hardware_fact AS hardware ON hardware.id = run_row.hardware""",
-    """CREATE VIEW param AS SELECT
-    run_row.id AS run, word.text AS name, param_row.value, param_row.type, source.text AS source
+    f"""CREATE VIEW param AS SELECT
+    run_row.id AS run, word.text AS name,
+    CASE param_row.type WHEN 'float' THEN {as_number("param_row.value")} ELSE param_row.value END AS value,
+    param_row.type, source.text AS source
 FROM param_row JOIN word ON word.id = param_row.name JOIN run_row ON run_row.number = param_row.run
 LEFT JOIN word AS source ON source.id = param_row.source""",
-    """CREATE VIEW metric AS SELECT
-    run_row.id AS run, word.text AS name, metric_row.last, metric_row.min, metric_row.max, metric_row.count,
-    metric_row.last_step
+    f"""CREATE VIEW metric AS SELECT
+    run_row.id AS run, word.text AS name, {as_number("metric_row.last")} AS last,
+    {as_number("metric_row.min")} AS min, {as_number("metric_row.max")} AS max, metric_row.count, metric_row.last_step
 FROM metric_row JOIN word ON word.id = metric_row.name JOIN run_row ON run_row.number = metric_row.run""",
     """CREATE VIEW input AS SELECT
     run_row.id AS run, path, path_b64, kind, digest, size_bytes, files, role, found, kept, changed_during_run

@@ -8,7 +8,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
-from mltrack.errors import Damaged, StorageError
+from mltrack.errors import Damaged, FormatTooNew, StorageError
 from mltrack.ledger import schema
 
 if TYPE_CHECKING:
@@ -44,11 +44,17 @@ def told(method: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-def tell(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> StorageError | Damaged:
+def tell(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> StorageError | Damaged | FormatTooNew:
     if "readonly" in str(error) and os.access(path.parent, os.W_OK) and not schema.has_room(path.parent):
         what, hint = UNTOLD["full"]
         return StorageError(f"The ledger {path} {what}.", hint)
     for words, (what, hint) in UNTOLD.items():
         if words in str(error):
             return StorageError(f"The ledger {path} {what}.", hint)
+    if str(error).startswith(("no such table", "no such column")):
+        return FormatTooNew(
+            f"The ledger {path} does not have the tables of this mltrack.",
+            "Another development version wrote it: export its runs with that one, and import them here. "
+            "Nothing was changed.",
+        )
     return Damaged(f"The ledger {path} is damaged: {error}.", schema.MENDING)

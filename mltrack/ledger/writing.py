@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import digest_bytes
@@ -37,21 +38,22 @@ def insert(table: str, columns: Sequence[str], how: str = "INSERT") -> str:
     return f"{how} INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
-RUN = insert(
-    "run_row",
-    ("number", "id", "record", "package_set", *FACTS, *RUN_COLUMNS, "warnings", "folded"),
-    "INSERT OR REPLACE",
-)
+RUN = insert("run_row", ("number", "id", "record", "package_set", *FACTS, *RUN_COLUMNS, "warnings"))
 PARAM = insert("param_row", ("name", "run", "value", "type", "source"))
 METRIC = insert("metric_row", ("name", "run", *SUMMARY_COLUMNS))
 INPUT = insert("input_row", ("run", "input"))
 ARTIFACT = insert("artifact_row", ("run", *ARTIFACT_COLUMNS))
 TAG = insert("tag_row", ("run", "tag"), "INSERT OR IGNORE")
 NOTE = insert("note_row", ("run", "number", "text"))
-RECORD = insert("record", ("position", "digest", "run", "packed", "dictionary", "package_set", "packages_at"))
+RECORD = insert(
+    "record", ("position", "digest", "run", "imported", "packed", "dictionary", "package_set", "packages_at")
+)
 FACT = {name: insert(f"{name}_fact", ("key", *columns)) for name, columns in SHARED.items()}
 
+NO_IMPORTS: Mapping[str, int] = {}
+
 ROWS_OF_RUN = ("input_row", "artifact_row", "tag_row", "note_row")
+NAME, SOURCE = itemgetter(0), itemgetter(3)
 
 
 class Writer:
@@ -65,8 +67,10 @@ class Writer:
 
     # -- what is true --------------------------------------------------------------------------------------------
 
-    def add_records(self, records: Sequence[Prepared]) -> list[tuple[int, Prepared]]:
-        """Keep those that are not here yet, and their positions."""
+    def add_records(
+        self, records: Sequence[Prepared], imports: Mapping[str, int] = NO_IMPORTS
+    ) -> list[tuple[int, Prepared]]:
+        """Keep those that are not here yet, and their positions. `imports`: by run, where a file brought it."""
         here = self.among("record", "digest", [one.digest for one in records])
         fresh = list({one.digest: one for one in records if one.digest not in here}.values())
         if not fresh:
@@ -79,7 +83,8 @@ class Writer:
         rows = []
         for position, one in placed:
             how = (packer.pack(one.text), number) if one.dictionary is None else (one.text, one.dictionary)
-            rows.append((position, one.digest, one.id, *how, self.package_set(one.packages), one.at))
+            numbers = (self.package_set(one.packages), one.at)
+            rows.append((position, one.digest, one.id, imports.get(one.id), *how, *numbers))
         self.db.executemany(RECORD, rows)
         return placed
 
@@ -132,16 +137,14 @@ class Writer:
 
     # -- what is derived -----------------------------------------------------------------------------------------
 
-    def add_runs(self, runs: Sequence[tuple[int, Prepared]], folded: Mapping[str, str]) -> None:
-        """The rows of records, each the first of its run, given with their positions; `folded`: what differs from the
-        records, by run."""
+    def add_runs(self, runs: Sequence[tuple[int, Prepared]]) -> None:
+        """The rows of records, each the first of its run, given with their positions."""
         first = self.next_of("run_row", "number")
         self._write(
             [
                 (number, position, one.id, self.package_set(one.packages), one.derived)
                 for number, (position, one) in enumerate(runs, first)
-            ],
-            folded,
+            ]
         )
 
     def replace_run(self, id: str, position: int, derived: Derived) -> None:
@@ -149,14 +152,15 @@ class Writer:
         row = self.db.execute("SELECT number FROM run_row WHERE id = ?", (id,)).fetchone()
         number = int(row[0]) if row else self.next_of("run_row", "number")
         if row:
+            self.db.execute("DELETE FROM run_row WHERE number = ?", (number,))
             for table in ROWS_OF_RUN:
                 self.db.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
             for table in ("param_row", "metric_row"):  # their keys begin with the name
                 self.db.execute(f"DELETE FROM {table} WHERE name IN (SELECT id FROM word) AND run = ?", (number,))
         (packages,) = self.db.execute("SELECT package_set FROM record WHERE position = ?", (position,)).fetchone()
-        self._write([(number, position, id, packages, derived)], {})
+        self._write([(number, position, id, packages, derived)])
 
-    def _write(self, runs: Sequence[tuple[int, int, str, int | None, Derived]], folded: Mapping[str, str]) -> None:
+    def _write(self, runs: Sequence[tuple[int, int, str, int | None, Derived]]) -> None:
         words = self.words_of([one[-1] for one in runs])
         params: list[Any] = []
         metrics: list[Any] = []
@@ -164,16 +168,16 @@ class Writer:
         artifacts: list[Any] = []
         rows: list[Any] = []
         for number, position, id, packages, one in runs:
-            facts = [self.fact(*pair) for pair in zip(FACTS, one.facts)]
-            rows.append((number, id, position, packages or 0, *facts, *one.run, one.warnings, folded.get(id)))
+            facts = list(map(self.fact, FACTS, one.facts))
+            rows.append((number, id, position, packages or 0, *facts, *one.run, one.warnings))
             params += [(words[name], number, value, kind, words.get(by)) for name, value, kind, by in one.params]
             metrics += [(words[metric[0]], number, *metric[1:]) for metric in one.metrics]
             inputs += [(number, self.fact("input", item)) for item in one.inputs]
             artifacts += [(number, *item) for item in one.artifacts]
-        # In the order of their keys, so that what is written next is near to what was written last. No two rows have
-        # the same name and run, so that no values are compared.
-        params.sort()
-        metrics.sort()
+        # In the order of their keys, so that what is written next is near to what was written last; of a name they are
+        # in the order of the runs already.
+        params.sort(key=NAME)
+        metrics.sort(key=NAME)
         for statement, many in (
             (RUN, rows), (PARAM, params), (METRIC, metrics), (INPUT, inputs), (ARTIFACT, artifacts)
         ):  # fmt: skip
@@ -193,16 +197,13 @@ class Writer:
 
     def words_of(self, runs: Sequence[Derived]) -> dict[Any, int]:
         """The numbers of all names in these rows."""
-        asked: dict[str, None] = {}
+        asked: set[str | None] = set()
         for one in runs:
-            for param in one.params:
-                asked[param[0]] = None
-                if param[3] is not None:
-                    asked[param[3]] = None
-            for metric in one.metrics:
-                asked[metric[0]] = None
+            asked.update(map(NAME, one.params))
+            asked.update(map(SOURCE, one.params))
+            asked.update(map(NAME, one.metrics))
         known = self._words
-        missing = [word for word in asked if word not in known]
+        missing = sorted(word for word in asked if word is not None and word not in known)
         for start in range(0, len(missing), AT_ONCE):
             some = missing[start : start + AT_ONCE]
             query = f"SELECT text, id FROM word WHERE text IN ({', '.join('?' * len(some))})"

@@ -178,6 +178,22 @@ def hidden(place: Here, typed: str) -> list[Proposal]:
     return told(place, [Proposal(one.id, run=one) for one in prefixes.runs_by_id(place.db, typed, MOST, deleted=True)])
 
 
+def contents(place: Here, ref: str, typed: str) -> list[Proposal]:
+    """The paths of what a run made and read that begin like this; nothing of one that is alive."""
+    import sqlite3
+
+    from mltrack.ledger.refs import resolve
+    from mltrack.ledger.replica import all_replicas
+
+    try:
+        if place.db is None or place.project is None:
+            return []
+        found = prefixes.contents(place.db, resolve(place.db, ref, (), all_replicas(place.project.state)), typed, MOST)
+        return [Proposal(path, what) for path, what in found]
+    except (sqlite3.Error, MltrackError, ValueError, OSError):
+        return []
+
+
 # -- words of other kinds
 
 

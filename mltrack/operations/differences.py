@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mltrack.compare.differences import CodeChange, Differences
+    from mltrack.compare.differences import Differences
+    from mltrack.operations.seeing.data_differences import DataDifferences
     from mltrack.project import Project
     from mltrack.records import Run
 
@@ -62,14 +63,22 @@ def compare(project: Project, ref_a: str, ref_b: str, wanted: Wanted) -> Compare
 
     a, b = find_run(project, ref_a), find_run(project, ref_b)
     found = with_goals(project, with_noise(project, a, b, with_packages(project, a, b, diff_runs(a, b))))
-    if wanted.code and differ_in_code(a, b):
-        files, patch = code_changes(project, a, b)
-        found = replace(found, code_files=files, patch=patch)
-    if wanted.data is not None and (found.inputs or found.artifacts):
-        from mltrack.operations.seeing.data_differences import data_differences
-
-        found = replace(found, data=data_differences(project, found, wanted.data))
+    found = with_contents(project, a, b, found, wanted)
     return Compared(a, b, found, series_of(project, found, (a, b), wanted.series))
+
+
+def with_contents(project: Project, a: Run, b: Run, found: Differences, wanted: Wanted) -> Differences:
+    """The differences with the code's files and patch, and what changed inside of data. Raises DataMissing."""
+    has_code = wanted.code and differ_in_code(a, b)
+    has_data = wanted.data is not None and bool(found.inputs or found.artifacts)
+    looker = None
+    if wanted.data is not None and (has_code or has_data):
+        from mltrack.operations.seeing.data_differences import DataDifferences
+
+        looker = DataDifferences(project, wanted.data)
+    if has_code:
+        found = with_code(project, found, (a, b), looker)
+    return replace(found, data=looker.of(found)) if looker is not None and has_data else found
 
 
 def series_of(project: Project, found: Differences, runs: tuple[Run, Run], most: int) -> tuple[Series, Series]:
@@ -130,15 +139,25 @@ def with_packages(project: Project, a: Run, b: Run, found: Differences) -> Diffe
     return explain_lock(found, changes, a.environment.digest == b.environment.digest)
 
 
-def code_changes(project: Project, a: Run, b: Run) -> tuple[tuple[CodeChange, ...], str]:
-    """Names and patch between the trees of two runs, from the objects in the store alone."""
+def with_code(
+    project: Project, found: Differences, runs: tuple[Run, Run], looker: DataDifferences | None
+) -> Differences:
+    """The differences with names and patch between the trees of two runs, from the objects in the store alone; and,
+    where there is one who looks, with the data among them."""
     from mltrack.compare.differences import CodeChange
     from mltrack.git.patch import compare_trees
 
-    with opened_trees(project, a, b) as (git_dir, _):
-        files, patch = compare_trees(git_dir, str(a.code.tree), str(b.code.tree))
+    a, b = (str(run.code.tree) for run in runs)
+    with opened_trees(project, *runs) as (git_dir, _):
+        files, patch = compare_trees(git_dir, a, b)
+        tracked = None
+        if looker is not None:
+            from mltrack.operations.seeing.tracked_data import tracked_data
+
+            tracked = tracked_data(looker, git_dir, runs, files)
     names = [one.path if one.before is None else f"{one.before} -> {one.path}" for one in files]
-    return tuple(CodeChange(one.status, name, one.added, one.removed) for one, name in zip(files, names)), patch
+    changes = tuple(CodeChange(one.status, name, one.added, one.removed) for one, name in zip(files, names))
+    return replace(found, code_files=changes, patch=patch, tracked=tracked)
 
 
 def open_tool(project: Project, ref_a: str, ref_b: str, tool: str | None) -> int | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mltrack.ledger.queries import RunQuery
+    from mltrack.operations.request import Tell
     from mltrack.project import Project
     from mltrack.records import Run
 
@@ -37,6 +38,22 @@ def find_run(project: Project, ref: str) -> Run:
         raise NotFound(f"The run {hidden[0]} is hidden.", f"Bring it back: mltrack restore {hidden[0]}") from error
     found = next((run for run in live if run.id == run_id), None)
     return with_metrics(project, found) if found is not None else project.ledger.get(run_id)
+
+
+def newest_ids(project: Project, count: int, tell: Tell) -> list[str]:
+    """The ids of the newest runs that were created in this checkout, the newest first; where there are fewer, as in a
+    copied project, of all runs, which is told. Raises NotFound where there are fewer even so."""
+    from mltrack.ledger.queries import RunQuery
+
+    try:
+        return [find_run(project, f"@~{back}" if back else "@").id for back in range(count)]
+    except NotFound:
+        found = [run.id for run in list_runs(project, RunQuery(count, brief=True))]
+        if len(found) < count:
+            raise
+        ids = " and ".join(found)
+        tell(f"this checkout has not created {'a run' if count == 1 else f'{count} runs'}: taking the newest, {ids}")
+        return found
 
 
 def is_repetition(run: Run) -> bool:

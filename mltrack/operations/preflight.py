@@ -110,19 +110,19 @@ def told_if_slow(sentence: str, tell: Tell) -> Iterator[None]:
 def look_ahead(project: Project, request: RunRequest, scratch: Path) -> Ahead:
     """What a run captures before its command starts. The snapshot's ref goes at once; StartError as a run raises it."""
     from mltrack.git.repository import find_repository, private_repository
-    from mltrack.operations.run import declare, override
+    from mltrack.operations.run import declare, overridden
     from mltrack.operations.running.record import open_record
     from mltrack.redact import Redactor
     from mltrack.snapshot.inputs import find_inputs, name_below
 
-    declared = declare(project, request)
-    changes = override(project.root, request, declared)
     repository = find_repository(project.root) or private_repository(project.root, scratch / "code.git")
     place = Place(project.root, repository)
     cwd = name_below(project.root, request.cwd)
-    plan = Plan(request, place, changes.command, changes.command, cwd, declared, changes.values, changes.edits)
+    plan = Plan(request, place, request.command, request.command, cwd, declare(project, request))
+    if request.overrides:
+        plan = overridden(project, plan)
     captured = captured_now(project, plan, repository)
-    found = find_inputs(project.root, [(pattern, project.root) for pattern in declared.inputs])
+    found = find_inputs(project.root, [(pattern, project.root) for pattern in plan.declared.inputs])
     opening = open_record(plan, captured, Redactor(os.environ), new_id(), project.config.frameworks)
     return Ahead(project, plan, captured, found, opening)
 

@@ -141,7 +141,14 @@ def selected(project: Project, words: Sequence[str], where: str | None, tell: Te
     from mltrack.operations.seeing.selection import Choice, chosen_runs
 
     choice = Choice(tuple(words), where)
-    return [] if choice.is_empty else [run.id for run in chosen_runs(project, choice, tell)]
+    try:
+        return [] if choice.is_empty else [run.id for run in chosen_runs(project, choice, tell)]
+    except (NotFound, UsageError) as error:
+        place = next((word for word in words if re.match(r"~?\.{0,2}/|\w+://", word) or os.path.isdir(word)), None)
+        if place is None:
+            raise
+        hint = f"mltrack remote add NAME {place}, then: mltrack push --remote NAME"
+        raise UsageError(f"{place} is a place, and no run.", hint) from error
 
 
 def ids_of(project: Project, refs: Sequence[str]) -> list[str]:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mltrack.flat import PARTS, quoted
+from mltrack.flat import ends_of
 from mltrack.formats.ranked import split_rank
+from mltrack.ledger.language.fields import ALIASES, FIELDS, NAMED
+from mltrack.ledger.language.lexer import KEYWORDS
 from mltrack.records import Run
 from mltrack.views.fitted import Column, Words
 from mltrack.views.tabular import value_words
@@ -27,6 +29,9 @@ STATUS = {
 
 MOST = 12
 """At most this many params, and as many metrics, are columns unless they are asked for by name."""
+
+TAKEN = frozenset((*FIELDS, *ALIASES, *NAMED, *KEYWORDS, "age"))
+"""Names that mean something else where they are typed: no heading of a param or a metric is one of them."""
 
 
 def default_columns(runs: Sequence[Run], now: float, focus: Sequence[Column] = ()) -> list[Column]:
@@ -54,18 +59,14 @@ def default_columns(runs: Sequence[Run], now: float, focus: Sequence[Column] = (
 
 def default_names(runs: Sequence[Run]) -> list[str]:
     """The same columns by their names in the query language, for a table that is written to a file."""
+    from mltrack.operations.seeing.fields import as_typed
+
     names = ["id", "status", "created_at"]
     names += ["name"] if any(run.name for run in runs) else []
     names += ["experiment"] if len({run.experiment for run in runs}) > 1 else []
-    names += [f"params.{quoted_name(name)}" for name in telling_params(runs)]
-    names += [f"metrics.{quoted_name(name)}" for name in telling_metrics(runs)]
+    names += [as_typed("params", name) for name in telling_params(runs)]
+    names += [as_typed("metrics", name) for name in telling_metrics(runs)]
     return [*names, "command", *(["tags"] if any(run.tags for run in runs) else [])]
-
-
-def quoted_name(name: str) -> str:
-    """A name as the query language takes it, in quotes where it would be read as something else."""
-    is_plain = name.replace("_", "").replace(".", "").isalnum() and name.rpartition(".")[2] not in PARTS
-    return name if is_plain else quoted(name)
 
 
 def telling_params(runs: Sequence[Run]) -> list[str]:
@@ -177,7 +178,7 @@ def even(value: Any, text: str, places: int) -> str:
 
 def with_short_titles(columns: list[Column]) -> list[Column]:
     """The shortest ends of the names of params and metrics that no other column's name ends in: `model.encoder.depth`
-    as `depth`, but `val.loss` beside `train.loss`."""
+    as `depth`, but `val.loss` beside `train.loss`; and that mean nothing else: `params.seed`, not `seed`."""
     named = {
         column.name: ends_of(column.title) for column in columns if column.name.startswith(("params.", "metrics."))
     }
@@ -196,14 +197,8 @@ def titled(column: Column, title: str) -> Column:
 
 
 def short_title(column: Column, ends: Sequence[str], used: Counter[str], whole: Counter[str]) -> str:
-    alone = next((end for end in ends if used[end] == 1), None)
+    alone = next((end for end in ends if used[end] == 1 and end.lower() not in TAKEN), None)
     if alone is not None:
         return alone
-    return column.title if whole[column.title] == 1 else clean(column.name)
-
-
-def ends_of(title: str) -> list[str]:
-    """`model.encoder.depth` -> depth, encoder.depth, model.encoder.depth; a part of a summary stays with its metric."""
-    breaks = [place for place, sign in enumerate(title) if sign in "./" and title[place + 1 :].strip("./")]
-    ends = [title[place + 1 :] for place in reversed(breaks)]
-    return [end for end in ends if end not in PARTS] + [title]
+    is_its_own = whole[column.title] == 1 and column.title.lower() not in TAKEN
+    return column.title if is_its_own else clean(column.name)

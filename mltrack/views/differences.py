@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mltrack.compare.changes import Change
 from mltrack.compare.differences import LIBRARIES, PACKAGES, SECTIONS, Differences, families
+from mltrack.compare.members import looks_like_data
 from mltrack.compare.packages import direction
 from mltrack.nouns import noun
 from mltrack.records import Run
@@ -22,13 +23,16 @@ from mltrack.views.page import Cell, Grid, Page
 from mltrack.views.text import ago, duration, scalar, short_digest, short_id, size
 
 if TYPE_CHECKING:
+    from mltrack.views.diff.data import Limits
     from mltrack.views.diff.numbers import Series
 
 MOST = 40
 """A terminal shows at most this many changes of a section, unless all are asked for."""
 MORE = "... and {} more; --all shows them"
-CIRCUMSTANCES, PATCH = "circumstances", "patch"
-NAMES = (*SECTIONS, CIRCUMSTANCES, PATCH)
+FEW = 3
+"""Files that the first sentence names."""
+DATA, CIRCUMSTANCES, PATCH = "data", "circumstances", "patch"
+NAMES = (*SECTIONS, DATA, CIRCUMSTANCES, PATCH)
 """What can be asked for by name."""
 
 GLYPHS = {
@@ -69,19 +73,24 @@ def differences_page(
     moment = time.time() if now is None else now
     page.grid(Grid([run_row("a", a, moment), run_row("b", b, moment)], "<<<<<", indent=0))
     page.blank()
-    page.line((summary(differences), "bold" if not differences.is_empty else "green"))
+    page.words((summary(differences), "bold" if not differences.is_empty else "green"))
     for section in SECTIONS:
         changes = getattr(differences, section)
         if section in asked.sections and (changes or (section == "code" and differences.code_files)):
             page.heading(section.capitalize(), remark_of_all(changes) if section == "metrics" else "")
             section_of(page, section, differences, asked)
+        if section == "code" and differences.tracked is not None and DATA in asked.sections:
+            from mltrack.views.diff.data import tracked_blocks
+
+            page.heading("Data", "tracked with the code")
+            page.add(tracked_blocks(differences.tracked, limits_of(asked)))
     told = [change for change in differences.informative if change.what != "created_at"]
     if told and CIRCUMSTANCES in asked.sections:
         page.heading("Circumstances", "not counted as differences")
         plain_section(page, told, asked.limit)
     if differences.patch and PATCH in asked.sections:
         page.heading("Patch")
-        page.add([Patch(differences.patch)])
+        page.add([Patch(differences.patch, () if asked.is_whole else data_names(differences))])
     return page
 
 
@@ -103,11 +112,12 @@ def section_of(page: Page, section: str, differences: Differences, asked: Asked)
         known = Numbers(ids, asked.limit, MORE, differences.noise, differences.goals, asked.series, remark)
         page.add([numbers_block(changes, known)])
     elif section in ("inputs", "artifacts"):
-        from mltrack.views.diff.data import Limits, file_blocks
+        from mltrack.views.diff.data import file_blocks
 
         inside = {what: data for (where, what), data in differences.data.items() if where == section}
-        limits = Limits(None, None, None, MORE) if asked.is_whole else Limits(MOST, more=MORE)
-        page.add(file_blocks(changes, inside, limits))
+        page.add(file_blocks(changes, inside, limits_of(asked)))
+    elif section == "hardware":
+        hardware_section(page, changes, asked.limit)
     else:
         plain_section(page, changes, asked.limit)
 
@@ -119,19 +129,48 @@ def run_row(letter: str, run: Run, now: float) -> tuple[Cell, ...]:
     return (letter, "dim"), (short_id(run.id), "yellow"), (run.name or "", "bold"), status, when
 
 
+def limits_of(asked: Asked) -> Limits:
+    from mltrack.views.diff.data import Limits
+
+    return Limits(None, None, None, MORE) if asked.is_whole else Limits(MOST, more=MORE)
+
+
+def data_names(differences: Differences) -> list[tuple[str, str]]:
+    """The names then and now of the data among the code."""
+    members = differences.tracked.members if differences.tracked is not None else None
+    if members is None:
+        return []
+    return [(one.a.path if one.a else one.path, one.b.path if one.b else one.path) for one in members.files]
+
+
 def summary(differences: Differences) -> str:
-    """`They differ in code, params and metrics.`"""
-    names = [section for section in SECTIONS if getattr(differences, section)]
+    """`They differ in code (train.py), data (data/train.csv), params and metrics.`"""
+    names = [word for section in SECTIONS if getattr(differences, section) for word in words_of(section, differences)]
     if not names:
         return "No differences."
     return f"They differ in {', '.join(names[:-1]) + ' and ' if names[1:] else ''}{names[-1]}."
+
+
+def words_of(section: str, differences: Differences) -> list[str]:
+    """A section's name; of the code also which files, and data by that name."""
+    if section != "code" or not differences.code_files:
+        return [section]
+    paths = [one.path for one in differences.code_files]
+    data = [path for path in paths if looks_like_data(path)]
+    code = [path for path in paths if not looks_like_data(path)]
+    return [f"{word} ({few(some)})" for word, some in (("code", code), (DATA, data)) if some]
+
+
+def few(paths: Sequence[str]) -> str:
+    rest = len(paths) - FEW
+    return ", ".join(paths[:FEW]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def value_text(what: str, value: object) -> str:
     """A recorded value; ids only as far as they help to recognise them, sizes and lengths with their unit."""
     if value is None:
         return "none"
-    if isinstance(value, str) and LIBRARIES in what:
+    if isinstance(value, str) and (LIBRARIES in what or what.startswith("gpus.")):
         return value
     if isinstance(value, str) and OBJECT_ID.fullmatch(value):
         return short_digest(value)
@@ -146,9 +185,26 @@ def plain_section(page: Page, changes: Sequence[Change], limit: int | None = MOS
     """One change a line: `cores  8 -> 2`."""
     flags = [change for change in changes if change.what == "cpu_flags"]
     rows = [(c.what, value_text(c.what, c.a), ("→", "dim"), value_text(c.what, c.b)) for c in changes if c not in flags]
-    page.grid(Grid(rows, "<<<<", limit=limit, more=MORE))
+    page.grid(Grid(rows, "<<<<", limit=limit, more=MORE, capped=(1, 3)))
     for change in flags:
         page.line("  ", change.what, "  ", *flag_words(change.a, "- ", "red"), *flag_words(change.b, "+ ", "green"))
+
+
+def hardware_section(page: Page, changes: Sequence[Change], limit: int | None) -> None:
+    """As any other; what became of several GPUs alike is told once: `gpus.driver  8 x 535 → 8 x 550`."""
+    alike: dict[tuple[str, str, str], list[Change]] = {}
+    for change in changes:
+        gpus, _, fact = change.what.partition(".")
+        what = f"gpus.{fact.partition('.')[2]}" if gpus == "gpus" else change.what
+        alike.setdefault((what, repr(change.a), repr(change.b)), []).append(change)
+    folded = [as_many(same, what) if len(same) > 1 else same[0] for (what, _, _), same in alike.items()]
+    plain_section(page, folded, limit)
+
+
+def as_many(same: Sequence[Change], what: str) -> Change:
+    """One change that stands for several."""
+    a, b = (None if value is None else f"{len(same)} x {value_text(what, value)}" for value in (same[0].a, same[0].b))
+    return Change(what, a, b, same[0].kind)
 
 
 def flag_words(flags: Sequence[str] | None, sign: str, style: str) -> list[Cell]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from mltrack.nouns import noun
-from mltrack.views.page import painted
+from mltrack.views.page import painted, wrapped
 from mltrack.views.text import cell_width, clean, shorten
 
 GAP = 2
@@ -68,7 +68,7 @@ class Fitted:
             shown = {*self.quiet, *(column.name for column, _ in fitted)}
             missing = [clean(column.name) for column in self.columns if column.name not in shown]
             remarks = [*self.remarks, *left_away(missing, self.advice)]
-            lines += [painted(text, "dim", colour) for text in remarks]
+            lines += [painted(line, "dim", colour) for text in remarks for line in wrapped(text, width)]
         return "\n".join(lines) + "\n" if lines else ""
 
 

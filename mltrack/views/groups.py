@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mltrack import flat
+from mltrack.ledger.language.fields import NAMED
 from mltrack.views.chosen import chosen_column
 from mltrack.views.columns import MOST, STATUS, even_numbers, telling, with_short_titles
 from mltrack.views.fitted import COMFORT, Column, Fitted
@@ -19,6 +20,7 @@ from mltrack.views.text import age, cell_width, clean, count, number, short_id
 
 if TYPE_CHECKING:
     from mltrack.ledger.grouping import Group, GroupMetric
+    from mltrack.ledger.language.fields import Asked
     from mltrack.operations.seeing.groups import Chosen, Grouped
 
 BEST = "best of "
@@ -78,12 +80,13 @@ def endings(groups: Sequence[Group], rank: float) -> Column:
 def metric_columns(found: Grouped, groups: Sequence[Group]) -> list[Column]:
     """Of the metrics that differ most between groups: mean and deviation over the finished runs, and the best."""
     made = []
-    for place, name in enumerate(telling_metrics(found)[:MOST]):
+    names = telling_metrics(found)
+    for place, name in enumerate(names[:MOST] if found.metrics is None else names):
         summaries = [group.metrics.get(name) for group in groups]
         cells = [(text, "cyan") for text in spreads(summaries)]
         width = max(cell_width(text) for text, _ in cells)
         made.append(Column(f"metrics.{name}", clean(name), cells, 5 + 2 * place, width, True))
-        if found.goals[name] is not None:
+        if found.goals.get(name) is not None:
             best = even_numbers([None if one is None else one.best_value for one in summaries])
             widest = max(len("best"), *map(cell_width, best))
             made.append(Column(f"{BEST}metrics.{name}", "best", [(text, "") for text in best], 0, widest, True))
@@ -114,7 +117,9 @@ def beside(one: str, two: str) -> str:
 
 
 def telling_metrics(found: Grouped) -> list[str]:
-    """Metrics whose means differ between groups first, of these those that most runs have."""
+    """Metrics whose means differ between groups first, of these those that most runs have; or those asked for."""
+    if found.metrics is not None:
+        return list(found.metrics)
     means = telling([{name: one.mean for name, one in group.metrics.items()} for group in found.groups], False)
     runs = {name: sum(group.metrics[name].count for group in found.groups if name in group.metrics) for name in means}
     seen = {name: {group.metrics[name].mean for group in found.groups if name in group.metrics} for name in means}
@@ -157,7 +162,9 @@ def best_columns(found: Grouped, chosen: Sequence[Chosen | None]) -> list[Column
 
 
 def differing_params(found: Grouped) -> list[str]:
-    """Params that differ between the best runs, less those that make the groups."""
+    """Params that differ between the best runs, less those that make the groups; or those asked for."""
+    if found.params is not None:
+        return list(found.params)
     documents = [one.document["params"] for one in found.chosen if one is not None]
     asked = [*found.by, *([found.best.shown] if found.best is not None else [])]
     by = {one.asked.key for one in asked if one.asked.name.startswith("params.")}
@@ -167,7 +174,7 @@ def differing_params(found: Grouped) -> list[str]:
 def groups_rows(found: Grouped, limit: int | None = None) -> tuple[list[str], list[list[Any]]]:
     """Names of columns, and a row of values for each group, for other programs."""
     statuses = [status for status in STATUS if any(status in group.statuses for group in found.groups)]
-    names = [one.name for one in found.by] + ["runs", *statuses, "newest", "newest_at"]
+    names = [plain_name(one.asked) for one in found.by] + ["runs", *statuses, "newest", "newest_at"]
     rows = [
         [
             *group.value,
@@ -182,6 +189,16 @@ def groups_rows(found: Grouped, limit: int | None = None) -> tuple[list[str], li
         names += more[0]
         rows = [[*row, *values] for row, values in zip(rows, more[1], strict=True)]
     return names, rows[:limit]
+
+
+def plain_name(asked: Asked) -> str:
+    """The name that a field has in a row of a run, however it was typed."""
+    if asked.name.startswith("params."):
+        return f"params.{asked.key}"
+    if not asked.name.startswith("metrics."):
+        return asked.name
+    name = flat.metric_name(str(asked.key))
+    return name if asked.field is NAMED["metrics"] else f"{name}.{asked.field.path[-1]}"
 
 
 def best_part(found: Grouped) -> tuple[list[str], list[list[Any]]]:
@@ -199,7 +216,7 @@ def best_part(found: Grouped) -> tuple[list[str], list[list[Any]]]:
 
 def metric_part(found: Grouped, name: str) -> tuple[list[str], list[list[Any]]]:
     full, summaries = flat.metric_name(name), [group.metrics.get(name) for group in found.groups]
-    parts = ["count", "mean", "deviation"] + (["best_value", "best"] if found.goals[name] is not None else [])
+    parts = ["count", "mean", "deviation"] + (["best_value", "best"] if found.goals.get(name) is not None else [])
     titles = {"best_value": "best", "best": "best_run"}
     rows = [
         [one.count if one else 0, *((getattr(one, part) if one else None) for part in parts[1:])] for one in summaries

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Protocol
 
 from mltrack.nouns import noun
@@ -19,6 +21,8 @@ LABEL = 13
 """Cells of the labels of fields."""
 NARROWEST = 8
 """No column is shortened below this."""
+LONGEST = 60
+"""Of the columns that are `capped`."""
 
 Cell = str | tuple[str, str]
 """A text, or a text with its style: one or more names of STYLES, separated by blanks."""
@@ -70,6 +74,26 @@ class Line:
 
 
 @noun
+class Words:
+    """Cells one after another, wrapped between words for a terminal, the next lines under the first."""
+
+    cells: tuple[Cell, ...]
+    indent: int = 0
+
+    def draw(self, width: int | None, colour: bool) -> list[str]:
+        room = max(NARROWEST, width - self.indent) if width else None
+        parts = [split(cell) for cell in self.cells]
+        styles = [style for text, style in parts for _ in text]
+        lines, at = [], 0
+        for line in wrapped("".join(text for text, _ in parts), room):
+            runs = groupby(zip(line, styles[at:]), key=itemgetter(1))
+            drawn = "".join(painted("".join(char for char, _ in run), style, colour) for style, run in runs)
+            lines.append(" " * self.indent + drawn)
+            at += len(line) + 1  # the blank between two words that became the end of a line
+        return lines
+
+
+@noun
 class Field:
     """A label and a text that is wrapped beside it; a terminal gets the `brief` text, if there is one."""
 
@@ -96,11 +120,16 @@ class Item:
     text: str
     style: str = ""
     indent: int = 2
+    longest: int | None = None
+    """Cells of the text that a terminal gets; of none, nothing at all."""
 
     def draw(self, width: int | None, colour: bool) -> list[str]:
+        if width and self.longest == 0:
+            return []
         mark, style = split(self.mark)
         start = self.indent + cell_width(mark) + 1
-        lines = wrapped(clean(self.text), max(20, width - start) if width else None)
+        text = clean(self.text) if not width or self.longest is None else shorten(clean(self.text), self.longest)
+        lines = wrapped(text, max(20, width - start) if width else None)
         first = " " * self.indent + painted(mark, style, colour) + " "
         return [
             (first if place == 0 else " " * start) + painted(line, self.style, colour)
@@ -139,6 +168,9 @@ class Grid:
     """Columns that are never shortened."""
     is_last_below: bool = False
     """Where rows are too long, are the texts of the last column wrapped, each below its row?"""
+    capped: tuple[int, ...] = ()
+    """Columns that a terminal does not let grow beyond LONGEST where there are several rows: one long value would put
+    all others far from their names."""
 
     def draw(self, width: int | None, colour: bool) -> list[str]:
         rows = list(self.rows)
@@ -174,6 +206,8 @@ class Grid:
         measured = [[cell_width(text) for text, _ in row] for row in cells]
         widths = [max((row[place] for row in measured), default=0) for place in range(len(self.aligns))]
         if width is not None:
+            if len(self.rows) > 1:
+                widths = [min(used, LONGEST) if place in self.capped else used for place, used in enumerate(widths)]
             widths = narrowed(widths, width - self.indent - self.gap * (len(widths) - 1), self.whole)
         lines = []
         for row, sizes in zip(cells, measured, strict=True):
@@ -226,6 +260,10 @@ class Page:
 
     def line(self, *cells: Cell) -> None:
         self.blocks.append(Line(cells))
+
+    def words(self, *cells: Cell, indent: int = 0) -> None:
+        """A sentence."""
+        self.blocks.append(Words(cells, indent))
 
     def blank(self) -> None:
         """An empty line, unless the page is at its start or has just had one."""

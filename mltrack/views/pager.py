@@ -1,12 +1,13 @@
 """Long text on a terminal goes through the person's pager, as git's does. Never decides what is shown.
 
-`MLTRACK_PAGER`, then `PAGER`, then less; empty or `cat` means none. A pager that is not there, that is left before its
-end, or that meets a Ctrl-C is no error: the command's own exit code stays.
+`MLTRACK_PAGER`, then `PAGER`, then less; empty or `cat` means none. A pager that is not there, that reads nothing, that
+is left before its end, or that meets a Ctrl-C is no error: the command's own exit code stays, and no text is lost.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,14 +16,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from mltrack.patterns import lazy
 from mltrack.views.console import has_colour, is_terminal, spoken, width_of, write
 from mltrack.views.page import Renderable
-from mltrack.views.text import cell_width, without_colour
+from mltrack.views.text import cell_width, clean, without_colour
 
 DEFAULT = "less"
 LESS = "FRX"
 """What less is told unless LESS is set: leave if all fits, show colours, leave the text on the screen."""
 NONE = ("", "cat")
+QUOTED = lazy(r"'[^']*'|\"[^\"$`]*\"|\\.")
+SHELL = lazy(r"[|&;<>()$`\n]")
+ASSIGNMENT = lazy(r"\s*\w+=")
+BLOCK = 1 << 12
+"""What a pipe that can be written to takes at once, at least."""
+PATIENCE_S = 0.05
+"""Between two looks at whether the pager is still there."""
 
 
 def paged(renderable: Renderable | str) -> None:
@@ -33,9 +42,10 @@ def paged(renderable: Renderable | str) -> None:
         text = renderable if renderable.endswith("\n") else renderable + "\n"
     else:
         text = renderable.render(width, has_colour(stream))
-    words = pager()
-    if words and width is not None and is_longer(text, width, height_of(stream)) and through(words, stream, text):
-        return
+    if width is not None and is_longer(text, width, height_of(stream)):
+        words = pager()
+        if words and through(words, stream, text):
+            return
     write(stream, text)
 
 
@@ -46,10 +56,20 @@ def pager() -> list[str]:
     asked = next((os.environ[name] for name in ("MLTRACK_PAGER", "PAGER") if name in os.environ), DEFAULT)
     if asked.strip() in NONE or (os.environ.get("TERM") == "dumb" and "MLTRACK_PAGER" not in os.environ):
         return []
+    if SHELL.search(QUOTED.sub("", asked)) or ASSIGNMENT.match(asked):
+        note(f"the pager {asked!r} needs a shell, which is never used here: not paged.")
+        return []
     try:
         return split(asked)
     except ValueError:
+        note(f"the pager {asked!r} has an open quote: not paged.")
         return []
+
+
+def note(sentence: str) -> None:
+    """Say why there is no pager."""
+    sys.stderr.write(f"mltrack: {clean(sentence)}\n")
+    sys.stderr.flush()
 
 
 def turn_off() -> None:
@@ -77,28 +97,51 @@ def is_longer(text: str, width: int, height: int) -> bool:
 
 
 def through(words: list[str], stream: TextIO, text: str) -> bool:
-    """Hand a text to the pager and wait until it is left; False where it cannot be started."""
+    """Hand a text to the pager and wait until it is left; False where it cannot be started, or read none of it."""
     if not is_terminal(stream):
         return False
     stream.flush()
     # What `more` and `most` take from the name, and less from LESS; LV is the pager of East Asian texts.
     environment = {"LESS": LESS, "LV": "-c", **os.environ}
+    source, sink = os.pipe()
     try:
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, env=environment)
-    except OSError:
+        process = subprocess.Popen(words, stdin=source, env=environment)
+    except OSError as error:
+        os.close(source)
+        os.close(sink)
+        note(f"the pager {words[0]} cannot be started ({error.strerror}): not paged.")
         return False
-    assert process.stdin is not None
     with left_to_the_pager():
-        try:
-            process.stdin.write(spoken(stream, text).encode(stream.encoding or "utf-8", "backslashreplace"))
-        except BrokenPipeError:
-            pass  # it was left before the end
-        try:
-            process.stdin.close()
-        except BrokenPipeError:
-            pass
+        given = hand_over(sink, spoken(stream, text).encode(stream.encoding or "utf-8", "backslashreplace"), process)
         process.wait()
-    return True
+    left = unread(source)
+    os.close(source)
+    if left == given:
+        note(f"the pager {words[0]} read nothing: not paged.")
+    return left < given
+
+
+def hand_over(sink: int, data: bytes, process: subprocess.Popen[bytes]) -> int:
+    """Write to the pager until it has all or has ended, and close; how many bytes went into the pipe. That has a reader
+    beside the pager, so that what was not read can be counted: no broken pipe tells of the end."""
+    os.set_blocking(sink, False)
+    at = 0
+    while at < len(data) and process.poll() is None:
+        if select.select([], [sink], [], PATIENCE_S)[1]:
+            at += os.write(sink, data[at : at + BLOCK])
+    os.close(sink)
+    return at
+
+
+def unread(source: int) -> int:
+    """The bytes that wait in a pipe."""
+    import array
+    import fcntl
+    import termios
+
+    found = array.array("i", [0])
+    fcntl.ioctl(source, termios.FIONREAD, found)
+    return found[0]
 
 
 @contextmanager

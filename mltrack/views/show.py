@@ -6,12 +6,13 @@ A section without content is silent; what was left out or went wrong stands near
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from mltrack.records import Artifact, CodeState, Environment, Gpu, Hardware, Input, Run
+from mltrack.records import Artifact, CodeState, Environment, Gpu, Hardware, Input, Run, Warning
 from mltrack.views.columns import STATUS
-from mltrack.views.notices import left_out_page, warnings_page
-from mltrack.views.page import Cell, Grid, Page
+from mltrack.views.notices import left_out_page
+from mltrack.views.page import Cell, Grid, Item, Page
 from mltrack.views.preflight import preflight_field
 from mltrack.views.ranks import metric_rows, ranks_section
 from mltrack.views.resources import resource_lines
@@ -32,6 +33,9 @@ from mltrack.views.verdict import heads, verdict_page
 MOST = 40
 """A terminal shows at most this many params, metrics, inputs or artifacts; a pipe and --json have them all."""
 MOST_CHANGED = 8
+MOST_WARNINGS = 5
+LONGEST_WARNING = 400
+"""Cells of a warning that a terminal gets."""
 MORE = "... and {} more; --json has them all"
 
 
@@ -39,7 +43,7 @@ def run_page(run: Run, now: float | None = None) -> Page:
     """The page of one run; `now` is in seconds since 1970, for ages."""
     page = Page()
     headline(page, run, time.time() if now is None else now)
-    for notices in (left_out_page(run.code.all_left_out()), warnings_page(run.warnings)):
+    for notices in (left_out_page(run.code.all_left_out()), first_warnings(run.warnings)):
         if notices.blocks:
             page.blank()
             page.add(notices.blocks)
@@ -51,6 +55,17 @@ def run_page(run: Run, now: float | None = None) -> Page:
     surroundings(page, run)
     data(page, run)
     next_steps(page, run)
+    return page
+
+
+def first_warnings(warnings: Sequence[Warning]) -> Page:
+    """On a terminal no more than a few, for this stands before everything else."""
+    page = Page()
+    page.add(Item(("!", "yellow"), one.message, "yellow", 0, LONGEST_WARNING) for one in warnings[:MOST_WARNINGS])
+    page.add(Item(("!", "yellow"), one.message, "yellow", 0, 0) for one in warnings[MOST_WARNINGS:])
+    rest = len(warnings) - MOST_WARNINGS
+    if rest > 0:
+        page.hint((f"! {rest:,} more: --json has them", "dim"))
     return page
 
 
@@ -66,7 +81,7 @@ def noise(page: Page, run: Run) -> None:
 def headline(page: Page, run: Run, now: float) -> None:
     glyph, style = STATUS.get(run.status, ("?", ""))
     page.line((f"{glyph} ", style), *(((run.name, "bold"), "  ") if run.name else ()), (run.id, "yellow"))
-    page.line("  ", (ending(run), style), f", {when(run, now)}{by(run)}.")
+    page.words((ending(run), style), f", {when(run, now)}{by(run)}.", indent=2)
     page.blank()
     page.line(("  $ ", "dim"), (command_line(run.command), "bold"))
     page.blank()
@@ -198,7 +213,7 @@ def hardware_line(hardware: Hardware) -> str:
         f"limited to {number(hardware.cpu_limit)}" if hardware.cpu_limit else "",
         size(hardware.memory_bytes) if hardware.memory_bytes else "",
         f"limited to {size(hardware.memory_limit_bytes)}" if hardware.memory_limit_bytes else "",
-        *(gpu_text(gpu) for gpu in hardware.gpus),
+        *gpus_texts(hardware.gpus),
         " ".join(part for part in (hardware.os, hardware.kernel) if part),
     ]
     return ", ".join(part for part in parts if part)
@@ -211,6 +226,11 @@ def cores_text(hardware: Hardware) -> str:
     if hardware.physical_cores and hardware.physical_cores < hardware.cores:
         return f"{count(hardware.cores, 'thread')} of {count(hardware.physical_cores, 'core')}"
     return count(hardware.cores, "core")
+
+
+def gpus_texts(gpus: Sequence[Gpu]) -> list[str]:
+    """Each kind once: `8 x NVIDIA H100 (80 GiB, driver 550)`."""
+    return [f"{many} x {text}" if many > 1 else text for text, many in Counter(map(gpu_text, gpus)).items()]
 
 
 def gpu_text(gpu: Gpu) -> str:
@@ -230,7 +250,7 @@ def data(page: Page, run: Run) -> None:
         rows: list[tuple[Cell, ...]] = [
             (name, scalar(value), (run.param_sources.get(name, ""), "dim")) for name, value in run.params.items()
         ]
-        page.grid(Grid(rows, "<<<", limit=MOST, more=MORE))
+        page.grid(Grid(rows, "<<<", limit=MOST, more=MORE, capped=(1,)))
     if run.inputs:
         page.heading("Inputs")
         page.grid(Grid([input_row(item) for item in run.inputs], "<><<", limit=MOST, more=MORE))

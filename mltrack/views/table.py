@@ -15,8 +15,8 @@ from mltrack.records import Run
 from mltrack.views.columns import default_columns, of_first_rank, telling, with_short_titles
 from mltrack.views.fitted import Column, Fitted
 from mltrack.views.page import Page, Renderable, painted
-from mltrack.views.tabular import markdown, markdown_cell
-from mltrack.views.text import cell_width, clean, count
+from mltrack.views.tabular import LONGEST_MARKDOWN, markdown, markdown_cell
+from mltrack.views.text import cell_width, clean, count, shorten
 
 if TYPE_CHECKING:
     from mltrack.operations.seeing.fields import Names, Shown
@@ -157,5 +157,7 @@ def same_line(same: Constants, width: int | None) -> str:
 def same_lines(same: Sequence[tuple[Shown, Any]]) -> Iterator[str]:
     """The same as Markdown, below a table."""
     if same:
-        told = ", ".join(f"{markdown(one.name)} = {markdown_cell(value)}" for one, value in same)
+        told = ", ".join(
+            f"{markdown(shorten(one.name, LONGEST_MARKDOWN))} = {markdown_cell(value)}" for one, value in same
+        )
         yield f"\nThe same in all: {told}\n"

@@ -22,6 +22,9 @@ from mltrack.views.text import cell_width, clean, number, scalar, shorten
 
 FORMATS = ("table", "csv", "json", "jsonl", "md")
 
+LONGEST_MARKDOWN = 80
+"""The same of a value, or a name, in Markdown."""
+
 LONGEST = 200
 """Characters of a value in a table for a person."""
 
@@ -96,12 +99,14 @@ def json_object(names: Sequence[str], row: Sequence[Any]) -> str:
 
 
 def markdown_lines(names: Sequence[str], rows: Rows) -> Iterator[str]:
-    """A table as GitHub reads it. Numbers stand at the right: a column is one of numbers if the first row with a value
+    """A table as GitHub reads it, for people: what is very long is shortened.
+
+    Numbers stand at the right: a column is one of numbers if the first row with a value
     has a number there, of the first thousand."""
     coming = iter(rows)
     first = [row for row, _ in zip(coming, range(1000))]
     marks = ["---:" if is_numeric(row[place] for row in first) else "---" for place in range(len(names))]
-    yield markdown_row(map(markdown, names))
+    yield markdown_row(markdown(shorten(name, LONGEST_MARKDOWN)) for name in names)
     yield markdown_row(marks)
     for group in (first, coming):
         for row in group:
@@ -128,8 +133,9 @@ def clean_lines(text: str) -> str:
 
 def markdown_cell(value: Any) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return flat.text(value)  # `-1` is no list here
-    return "" if value is None else markdown(flat.text(value))
+        text = flat.text(value)  # `-1` is no list here
+        return text if len(text) <= LONGEST_MARKDOWN else value_words(value)
+    return "" if value is None else markdown(shorten(flat.text(value), LONGEST_MARKDOWN))
 
 
 def is_numeric(values: Iterable[Any]) -> bool:

@@ -221,11 +221,14 @@ def quoted(text: str) -> str:
     return f'"{clean(text)}"'
 
 
+NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+
+
 def reads_as_another(text: str) -> bool:
     """Would this text, unquoted, look like a number, a truth value, nothing, or lose its blanks?"""
     if text != text.strip() or text.lower() in ("", "true", "false", "null", "none", "~", "yes", "no", "on", "off"):
         return True
-    if not (text[0].isdigit() or text[0] in "+-.[{\"'"):
+    if text in NOT_FINITE:  # as a record holds such a number
         return False
     try:
         float(text)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mltrack.digest import canonical_json
+from mltrack.ledger.crossing import crossed
 from mltrack.ledger.language.parser import parse
 from mltrack.ledger.ledger import sealed_bytes
 from mltrack.ledger.queries import RunQuery
@@ -86,7 +87,7 @@ def questions(project: Project, size: int) -> list[Case]:
     """Questions whose 20 first answers are wanted, as runs; and groups of all runs."""
     cases = [question(project, *words) for words in QUESTIONS]
     goals = {"m1": "max", "m2": "min"}
-    cases.append(Case("groups: by params.model", lambda: project.ledger.grouped(RunQuery(), "params.model", goals)))
+    cases.append(Case("groups: by params.model", lambda: crossed(project.ledger, RunQuery(), ["params.model"], goals)))
     rows = "SELECT name, value FROM param WHERE run = (SELECT id FROM run ORDER BY created_at DESC LIMIT 1)"
     bare = Case("limit: one run's params by SQL", lambda: project.ledger.db.execute(rows).fetchall())
     side_by_side([bare, *cases], rounds=9)

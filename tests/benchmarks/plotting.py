@@ -52,7 +52,8 @@ with Project.open(root) as project:
         project.store.flush()
         numpy.save(root / f"{number}.npy", numpy.array([steps, values]))
 """
-LIMIT = """
+LIMIT = (
+    """
 import sys
 import numpy
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -65,7 +66,9 @@ for path in sys.argv[2:]:
     axes.plot(xs[::step], ys[::step])
 with open(sys.argv[1], "wb") as out:
     FigureCanvasAgg(figure).print_png(out)
-""" % KEPT
+"""
+    % KEPT
+)
 
 
 def measure(scratch: Path) -> None:

@@ -28,6 +28,15 @@ def test_json_goes_to_stdout_and_names_the_baseline(capsys: pytest.CaptureFixtur
     assert [one["field"] for one in told["rows"] if one["section"] == "metrics"] == ["metrics.acc"]
 
 
+def test_only_the_rows_that_are_asked_for_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--columns", "acc,python", "--format", "csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "id,name,environment.python,metrics.acc"
+    assert main(["compare", "-m", "a*", "--json"]) == 0
+    assert [one["field"] for one in json.loads(capsys.readouterr().out)["rows"]] == ["metrics.acc"]
+    assert main(["compare", "-m", "ac"]) == 2
+    assert "Did you mean acc?" in capsys.readouterr().err
+
+
 def test_a_pipe_gets_a_table_and_each_format_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "run-0", "run-1"]) == 0
     assert capsys.readouterr().out.startswith("2 runs. They differ in")

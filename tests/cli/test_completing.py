@@ -15,6 +15,7 @@ from mltrack.cli.completing import answered, complete
 from mltrack.cli.group import COMMANDS
 from mltrack.cli.shell_words import Typed, in_bash, of_command, split
 from mltrack.project import Project
+from tests.compare.samples import artifact, input_file
 from tests.ledger.made import run
 from tests.ledger.test_prefixes import metric
 from tests.views.nasty import put
@@ -23,7 +24,8 @@ SOAK = int(os.environ.get("MLTRACK_SOAK", "1"))
 BREAKS = " \t\n\"'@><=;|&(:"
 RUNS = (
     run(id="3kq8f2zxm1n4p7rt", name="baseline", params={"lr": 0.1, "two words": "a b"}, metrics={"val_acc": metric(0.5)},
-        tags=("paper", "two words"), experiment="iris"),
+        tags=("paper", "two words"), experiment="iris", artifacts=(artifact("model.pt"),),
+        inputs=(input_file("data/train.csv"),)),
     run(id="3kq9f2zxm1n4p7rt", params={"lr": "auto"}, metrics={"val_acc": metric(0.9), "loss": metric(0.1)}, why="more"),
 )  # fmt: skip
 
@@ -119,6 +121,14 @@ def test_hidden_runs_are_for_restore_alone(project: Path) -> None:
         ("mltrack rerun @ --set lr=a", ["lr=auto"]),
         ("mltrack preflight --min-grade ", ["A", "B", "C", "D"]),
         ("mltrack show @ --rank ", []),
+        ("mltrack plot -x ", ["step", "time", "points", "loss", "val_acc"]),
+        ("mltrack plot --x=t", ["--x=time"]),
+        ("mltrack plot --log ", ["x", "y", "xy"]),
+        ("mltrack report --format ", ["html", "md"]),
+        ("mltrack compare --metric v", ["val_acc"]),
+        ("mltrack compare --columns params.l", ["params.lr"]),
+        ("mltrack get 3kq8f2 ", ["model.pt", "data/train.csv"]),
+        ("mltrack checkout baseline d", ["data/train.csv"]),
         ("mltrack --color ", ["always", "never", "auto"]),
         ("mltrack --no-pager ls --status lo", ["lost"]),
         ("VAR=1 mltrack sto", ["stop"]),
@@ -170,6 +180,8 @@ def test_a_whole_field_gets_its_operators_and_a_metric_its_span(project: Path) -
         ("mltrack run --name x -- python tr", "command 5"),
         ("mltrack shell @ -- ls ", "command 4"),
         ("mltrack lineage data/", "files"),
+        ("mltrack checkout baseline src/", "files"),
+        ("mltrack get no-such-run ", "words"),
     ],
 )
 def test_paths_and_other_programs_are_left_to_the_shell(project: Path, line: str, expected: str) -> None:

@@ -48,8 +48,8 @@ def test_csv_has_every_run_and_everything_of_it(ls: Type) -> None:
     assert len(rows) == 53 and rows[0][: len(FACTS)] == list(FACTS)
     assert {"params.lr", "metrics.acc", "params.モデル"} <= set(rows[0])
     assert {len(row) for row in rows} == {len(rows[0])}
-    frame = ask().to_pandas()
-    assert list(frame.columns) == rows[0] and list(frame["id"]) == [row[0] for row in rows[1:]]
+    values = ask().columns().values
+    assert list(values) == rows[0] and list(values["id"]) == [row[0] for row in rows[1:]]
 
 
 def test_each_line_of_jsonl_is_a_run_as_json_has_it(ls: Type) -> None:

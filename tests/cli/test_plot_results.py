@@ -7,6 +7,8 @@ import json
 import pytest
 
 from mltrack.cli.app import main
+from mltrack.cli.plot import ends_of
+from mltrack.errors import UsageError
 from mltrack.project import Project
 from tests.views.nasty import put, sweep
 
@@ -55,3 +57,21 @@ def test_two_kinds_at_once_are_refused(plot):
     code, _, err = plot("--parallel", "--roc", "p.csv")
     assert code == 2
     assert "two plots" in err
+
+
+def test_a_field_for_the_colour_is_not_taken_for_when_to_colour(plot, monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR"):  # put back afterwards, as the command changes them
+        monkeypatch.setenv(name, "1")
+    told = ("--scatter", "lr", "acc", "--json")
+    british, american = (plot(*told, word, "model") for word in ("--colour", "--color"))
+    assert american == british == plot(*told, "--color=model") and '"group": ""' not in american[1]
+    assert plot(*told, "--color", "never")[1].count('"group": ""') == 10
+    assert "\x1b[" in plot("--scatter", "lr", "acc", "--text", "--color=always", "--color", "model")[1]
+    assert "%" in plot("--confusion", "p.csv", "--actual", "truth", "--predicted", "guess", "--normalize")[1]
+
+
+@pytest.mark.parametrize("text", ["1", "2,1", "0,nan", ",", "a,b", "0,1,2", "1,1"])
+def test_ends_of_an_axis_that_are_none_are_refused(text):
+    with pytest.raises(UsageError, match="--ylim"):
+        ends_of(text)
+    assert (ends_of("0,1"), ends_of("-1,"), ends_of(None)) == ((0, 1), (-1, None), (None, None))

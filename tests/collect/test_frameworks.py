@@ -189,6 +189,28 @@ def test_a_progress_file_counts_by_the_steps_of_its_environment(tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "names"),
+    [
+        ("scores.csv", "cls,p_spam\nham,0.1\nspam,0.9\n", set()),
+        ("scores.jsonl", '{"y_true": 1, "score": 0.5}\n{"y_true": 0, "score": 0.25}\n', set()),
+        ("scores.json", '[{"score": 0.5}, {"score": 0.25}]', set()),
+        ("results.csv", "y_true,y_pred\n1,1\n0,1\n", set()),
+        ("scores.csv", "epoch,acc\n1,0.5\n2,0.75\n", {"acc"}),
+        ("scores.json", '{"auc": 0.5}', {"auc"}),
+        ("scores.csv", "auc,f1\n0.5,0.25\n", {"auc", "f1"}),
+        ("results.csv", "epoch, metrics/mAP50\n1, 0.5\n2, 0.75\n", {"metrics/mAP50"}),
+        ("results.csv", "fold,acc\n0,0.5\n1,0.75\n", {"fold", "acc"}),
+        ("history.csv", "loss,val_loss\n1,2\n0.5,1\n", {"loss", "val_loss"}),
+        ("metrics.csv", "step,train_loss,val_loss\n1,2,\n1,,1\n", {"train_loss", "val_loss"}),
+    ],
+)
+def test_a_table_of_samples_is_no_series_of_metrics(tmp_path: Path, name: str, text: str, names: set[str]) -> None:
+    facts = found(tmp_path, {name: text})
+    assert {point.name for point in facts.points} == names
+    assert set(facts.files) == ({name} if names else set())
+
+
 def test_one_name_in_several_files_is_told_by_what_differs_in_their_paths(tmp_path: Path) -> None:
     files = {
         "a/fold0/metrics.json": '{"loss": 1, "only": 3}',

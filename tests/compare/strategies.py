@@ -12,6 +12,8 @@ from mltrack.records import CodeState, Environment, Gpu, Hardware, LeftOut, Metr
 from tests.compare.samples import artifact, input_file, sample_run
 
 quick = settings(max_examples=100 * int(os.environ.get("MLTRACK_SOAK", "1")), deadline=None)
+few = settings(max_examples=30 * int(os.environ.get("MLTRACK_SOAK", "1")), deadline=None)
+"""For what is made of whole runs, which take long to make up."""
 
 words = st.sampled_from(["a", "b", "ü", "x\udcff", "data/é.csv", "\x1b[31m", "emoji 🚀", ""])
 letters = st.sampled_from("abc")

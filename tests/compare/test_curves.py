@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mltrack.compare.alike import likeness, unseeded
+from mltrack.compare.alike import likeness, seeding, unseeded
 from mltrack.compare.curves import band, exponential, smoothed, student, thinned, windowed
 from tests.compare.samples import sample_run
 
@@ -113,3 +113,26 @@ def test_only_the_values_of_seeds_are_taken_out_of_a_command() -> None:
     assert unseeded(["a.py", "--seed=3", "model.seed=4", "--random-state", "5", "seed", "6"]) == [
         "a.py", ["--seed", "3"][0].lstrip("-"), "model.seed", "random-state", "", "seed", "6",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1.7e308, 1e200, 1e-200, 5e-320])
+def test_values_at_the_ends_of_what_a_float_holds_are_reckoned_with_in_silence(size: float) -> None:
+    ys = np.array([size, -size, size, size / 2])
+    with np.errstate(all="raise", under="ignore"):
+        for by in (0.9, 3):
+            found = smoothed(ys, by)
+            assert np.isfinite(found).all() and abs(found).max() <= size and found[-1] > size / 8
+        made = band([(np.arange(4.0), ys), (np.arange(4.0), ys / 2)])
+    assert made is not None and all(np.isfinite(part).all() for part in made)
+    assert made[1] / size == pytest.approx([0.75, -0.75, 0.75, 0.375], rel=1e-3)
+
+
+def test_a_repeat_is_told_from_another_seed() -> None:
+    run = replace(sample_run(), seed=None, command=("python", "train.py"), params={"lr": 1})
+    assert seeding(run) is None
+    seeds = [
+        replace(run, seed=1),
+        replace(run, params={"seed": 1}),
+        replace(run, command=("python", "t.py", "--seed=1")),
+    ]
+    assert len({seeding(one) for one in seeds}) == 3 and None not in map(seeding, seeds)

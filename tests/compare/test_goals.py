@@ -16,13 +16,16 @@ def words(text: str) -> list[str]:
 
 LOWER = words(
     "loss val_loss valLoss train/loss loss[rank=3] test.RMSE error_rate brier_score NLL epoch_time seconds_per_step"
-    " time_to_accuracy bits_per_byte trainLoss wer perplexity"
+    " time_to_accuracy bits_per_byte trainLoss wer perplexity loss_epoch train_loss_step val/loss_epoch"
 )
 HIGHER = words(
     "acc accuracy acc@1 val/acc1 top5_acc mAP mIoU rougeL R2 f1-score recall@10 eval_f1_macro samples_per_second"
-    " neg_mean_squared_error score win_rate log_likelihood"
+    " neg_mean_squared_error score win_rate log_likelihood acc_step train_acc_epoch explained_variance_score"
 )
-NOBODY_KNOWS = words("learning_rate grad_norm loss_scale best_acc_epoch lr step x 7 _ 精度")
+NOBODY_KNOWS = words(
+    "learning_rate grad_norm loss_scale best_acc_epoch lr step x 7 _ 精度 val_acc_std reward_std acc_var lossStd std_loss"
+    " accuracy/variance acc_drop gap acc_gap val_acc_std_epoch time_step global_step acc_standard_deviation"
+)
 
 
 @pytest.mark.parametrize("name", LOWER)

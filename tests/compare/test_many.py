@@ -15,7 +15,9 @@ from mltrack.compare.differences import SECTIONS, diff_runs
 from mltrack.compare.gathering import CIRCUMSTANCES
 from mltrack.compare.many import Comparison, Row, compare_runs, to_json, with_noise
 from mltrack.compare.noise.intervals import Noted
+from mltrack.compare.picking import picked
 from mltrack.digest import plain
+from mltrack.errors import UsageError
 from mltrack.records import Environment, Gpu, Hardware, Run
 from tests.compare.samples import artifact, input_file, metric, sample_run
 from tests.compare.strategies import runs
@@ -70,6 +72,34 @@ def test_nan_is_neither_best_nor_worst_and_an_infinite_loss_is_the_worst() -> No
     assert row(compare_runs(runs_with("NaN", 0.5)), "metrics.acc").best == ()
 
 
+def test_a_run_that_did_not_finish_is_neither_best_nor_worst_and_one_that_is_better_is_told() -> None:
+    some = runs_with(0.8, 0.9, 0.99, 0.1, 0.95)
+    ended = [replace(one, status=status) for one, status in zip(some, ("finished",) * 2 + ("failed",) * 3, strict=True)]
+    found = row(compare_runs(ended), "metrics.acc")
+    assert (found.best, found.worst, found.better, found.none_finished) == ((1,), (0,), (2, 4), False)
+    alone = row(compare_runs(ended[1:3]), "metrics.acc")
+    assert (alone.best, alone.worst, alone.better) == ((0,), (), (1,))
+    none = row(compare_runs(ended[2:]), "metrics.acc")
+    assert (none.best, none.worst, none.better, none.none_finished) == ((0,), (1,), (), True)
+    assert to_json(compare_runs(ended[1:3]))["rows"][0]["better_unfinished"] == ["run2"]
+
+
+def test_rows_are_picked_by_any_name_that_says_which() -> None:
+    names = ["val/acc", "acc", "val/loss", "train.loss"]
+    made = sample_run(params={"lr": 1, "model.depth": 2}, metrics={name: metric(1) for name in names})
+    comparison = compare_runs([made])
+
+    def fields(*columns: str, metrics: tuple[str, ...] = ()) -> list[str]:
+        return [one.field for one in picked(comparison, columns, metrics)]
+
+    assert fields("depth", "acc", "params.lr", "val/loss") == ["params.lr", "params.model.depth", *fields("acc"),
+                                                               *fields("val/loss")]  # fmt: skip
+    assert len(fields("metrics")) == 4 and fields("command") == ["command"] and len(fields(metrics=("val/*",))) == 2
+    for wrong in ("loss", "dept", ""):
+        with pytest.raises(UsageError):
+            fields(wrong)
+
+
 def test_changes_are_against_the_baseline_in_numbers_and_per_cent() -> None:
     found = row(compare_runs(runs_with(0.5, 0.25, "NaN", "Infinity"), baseline=1), "metrics.acc")
     assert found.changes == (0.25, None, None, None)
@@ -118,7 +148,8 @@ def test_noise_is_told_of_the_metric_and_the_run_that_it_is_known_of() -> None:
 def test_json_has_an_item_for_each_run_and_can_be_written() -> None:
     found = runs_with(0.5, "NaN", 0.7)
     found[2] = replace(found[2], inputs=(input_file("a", digest=None),), artifacts=(artifact("x\udcff"),))
-    told = to_json(compare_runs(found), every=True)
+    comparison = compare_runs(found)
+    told = to_json(comparison, comparison.rows)
     json.dumps(plain(told), allow_nan=False)
     assert [one["id"] for one in told["runs"]] == ["run0", "run1", "run2"] and told["baseline"] == "run0"
     assert all(len(one["values"]) == 3 for one in told["rows"])
@@ -146,4 +177,5 @@ def test_the_order_of_runs_changes_no_difference(some: list[Run], data: st.DataO
     here, there = compare_runs(some), compare_runs(other)
     assert {one.field for one in here.differing} == {one.field for one in there.differing}
     for one in here.rows:
-        assert not set(one.best) & set(one.worst) and bool(one.best) == bool(one.worst)
+        assert not set(one.best) & set(one.worst) and bool(one.best) >= bool(one.worst)
+        assert not set(one.better) & {*one.best, *one.worst}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy
@@ -131,3 +132,33 @@ def test_no_rank_correlation_is_told_of_three_or_of_what_never_varies():
     assert rates.spearman([1, 2, 3], [1, 2, 3]) is None
     assert rates.spearman([1, 1, 1, 1], [1, 2, 3, 4]) is None
     assert rates.spearman([1, 2, 3, 4], [1, 10, 100, 1e300]) == 1
+
+
+def test_a_ready_roc_curve_is_closed_where_its_ends_are_known_and_else_has_no_area():
+    xs, ys = numpy.array([0.5, 0.0, 0.2, 0.2, 1.0]), numpy.array([0.75, 0.0, 0.5, 0.25, 1.0])
+    whole = rates.ready_roc(xs, ys)
+    assert whole.area == pytest.approx(rates.trapezoids([0, 0.2, 0.2, 0.5, 1], [0, 0.25, 0.5, 0.75, 1]))
+    without_ends = rates.ready_roc(numpy.array([0.1, 0.1, 0.4]), numpy.array([0.0, 0.5, 1.0]))
+    assert without_ends.area == pytest.approx(0.825)
+    part = rates.ready_roc(numpy.array([0.1, 0.45]), numpy.array([0.3, 0.8]))
+    assert math.isnan(part.area)
+    assert part.xs.tolist() == [0.1, 0.45]
+    with pytest.raises(ValueError, match="several curves"):
+        rates.ready_roc(numpy.array([0.0, 0.5, 1.0]), numpy.array([0.0, 1.0, 0.5]))
+
+
+def test_a_ready_curve_of_precision_needs_no_point_at_recall_0_and_one_at_recall_1():
+    assert rates.ready_precision_recall(numpy.array([0.5, 1.0]), numpy.array([0.8, 0.6])).area == pytest.approx(0.7)
+    assert math.isnan(rates.ready_precision_recall(numpy.array([0.0, 0.9]), numpy.array([1.0, 0.6])).area)
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+@settings(max_examples=30, deadline=None)
+def test_a_shuffled_ready_curve_has_the_area_of_its_scores(rows, random):
+    labels, scores = of(rows)
+    for make, ready in ((rates.roc, rates.ready_roc), (rates.precision_recall, rates.ready_precision_recall)):
+        if not any(labels) or (all(labels) and make is rates.roc):
+            continue
+        course = make(labels, scores)
+        order = random.sample(range(len(course.xs)), len(course.xs))
+        assert ready(course.xs[order], course.ys[order]).area == pytest.approx(course.area)

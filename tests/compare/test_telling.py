@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mltrack.compare.many import Comparison, Row, compare_runs
-from mltrack.compare.telling import by_say, groups_of, main_metric, scatter_of
+from mltrack.compare.telling import by_say, main_metric, scatter_of
 from mltrack.records import Run
 from tests.compare.samples import metric, sample_run
 
@@ -39,17 +39,13 @@ def test_the_share_of_the_variance_is_that_of_a_hand_computed_example() -> None:
     found = compared([{"m": "a"}, {"m": "a"}, {"m": "b"}, {"m": "b"}], [1.0, 3.0, 5.0, 7.0])
     ((share, row),) = by_say(found, main(found))
     assert share == pytest.approx(0.8)
-    assert [(g.value, g.runs, g.mean, g.low, g.high) for g in groups_of(row, main(found))] == [
-        ("a", 2, 2.0, 1.0, 3.0),
-        ("b", 2, 6.0, 5.0, 7.0),
-    ]
+    assert row.name == "m"
 
 
-def test_a_param_of_many_numbers_is_ranked_and_makes_no_groups() -> None:
+def test_a_param_of_many_numbers_is_ranked() -> None:
     found = compared([{"lr": 10.0**-n} for n in range(6)], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     ((share, row),) = by_say(found, main(found))
     assert share == pytest.approx(1.0)
-    assert groups_of(row, main(found)) == []
     plot = scatter_of(found, row, main(found))
     assert plot is not None and plot.x.is_log and len(plot.dots) == 6
 
@@ -57,7 +53,17 @@ def test_a_param_of_many_numbers_is_ranked_and_makes_no_groups() -> None:
 def test_what_is_not_finite_or_missing_says_nothing() -> None:
     params: list[dict[str, Any]] = [{"m": "a"}, {"m": "a"}, {"m": "b"}, {"m": "b"}, {"m": "b"}, {}]
     found = compared(params, ["NaN", 1.0, 2.0, "Infinity", 3.0, 4.0])
-    assert [group.runs for _, row in by_say(found, main(found)) for group in groups_of(row, main(found))] == []
+    assert by_say(found, main(found)) == []
+
+
+def test_a_run_that_failed_and_a_seed_say_nothing() -> None:
+    found = compared([{"m": "ab"[n % 2], "seed": n, "train.seed": n} for n in range(5)], [1.0, 2.0, 1.1, 2.1, 99.0])
+    runs = [replace(run, status="failed" if place == 4 else "finished") for place, run in enumerate(found.runs)]
+    found = compare_runs(runs)
+    ((share, row),) = by_say(found, main(found))
+    assert row.name == "m" and share > 0.9
+    plot = scatter_of(found, row, main(found))
+    assert plot is not None and [dot.y for dot in plot.dots] == [1.0, 2.0, 1.1, 2.1]
 
 
 def test_of_fewer_than_four_runs_nothing_is_said() -> None:

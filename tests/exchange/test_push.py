@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mltrack.errors import DataMissing, NotFound
+from mltrack.errors import DataMissing, NotFound, UsageError
 from mltrack.operations.bring import GetRequest, get
 from mltrack.operations.exchange.export import ExportRequest, export
 from mltrack.operations.exchange.importing import ImportRequest, import_runs
@@ -30,6 +30,10 @@ def test_a_push_sends_the_runs_of_a_query(tmp_path: Path) -> None:
         assert push(project, [first.id, second.id]).records == 1
         with pytest.raises(NotFound):
             selected(project, ["tag:nothing"], None)
+        for place in (str(tmp_path), "./away/", "s3://bucket/runs"):
+            with pytest.raises(UsageError) as caught:
+                selected(project, [place], None)
+            assert f"mltrack remote add NAME {place}" in (caught.value.hint or "")
 
 
 def test_imported_runs_without_data_do_not_stop_a_push(tmp_path: Path) -> None:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import os
+import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mltrack.errors import Damaged, MltrackError, NotFound, StorageError, UsageError
+from mltrack.flat import FACTS
 from mltrack.ledger.queries import RunQuery
-from mltrack.operations.exchange.export import ExportRequest, export, form_of, whole_file
+from mltrack.live.rundir import RunDir
+from mltrack.operations.exchange.export import ExportRequest, export, form_of, packing, whole_file
 from mltrack.operations.exchange.importing import ImportReport, ImportRequest, import_runs
 from mltrack.operations.exchange.reading import LONGEST, Bad, Piece, pieces
 from mltrack.operations.keeping.gc import GcRequest, gc
 from mltrack.operations.keeping.verify import VerifyRequest, verify
+from mltrack.operations.running.seal import seal
+from mltrack.operations.seeing.frames import FLOAT, INT, MIXED, TEXT, kind_for, trait_of
 from mltrack.operations.seeing.selection import Choice
 from mltrack.project import Project
 from mltrack.records import Imported
+from mltrack.views.exchange import Visible
+from tests.compare.samples import metric
 from tests.exchange.conftest import IDS, plain_run
 
 Maker = Callable[[str], Project]
@@ -146,49 +156,58 @@ def test_a_dry_run_says_what_would_come_and_takes_nothing(source: Project, empty
     assert not project.ledger.ids()
 
 
-def test_a_record_made_by_hand_is_completed_and_says_so(empty: Maker) -> None:
-    project = empty("project")
-    line = {
-        "command": "python train.py --lr 0.1",
-        "params": {"lr": 0.1, "model": {"depth": 3}, "api_key": "hunter2-hunter2"},
-        "metrics": {"acc": 0.9, "loss": {"last": 0.1, "count": 3}, "bad": float("nan")},
-        "started_at": "2026-11-01T10:00:00+02:00",
-        "finished_at": "2026-11-01T10:00:05+02:00",
-        "tags": ["old"],
-    }
-    report = taken(project, json.dumps(line) + "\n" + json.dumps(line) + '\n{"id": "00000000000000ab"}\n')
-    assert (report.new, report.proved) == (3, 0)
-    run = project.ledger.list(RunQuery(limit=1, sort="-created_at"))[0]
-    assert run.command == ("python", "train.py", "--lr", "0.1") and run.status == "finished" and run.cwd == "."
-    assert run.params["model.depth"] == 3 and "hunter2" not in str(run)
-    assert (run.metrics["acc"].last, run.metrics["loss"].min, run.metrics["bad"].last) == (0.9, 0.1, "NaN")
-    assert (run.created_at, run.duration_s) == ("2026-11-01T08:00:00.000000Z", 5.0)
-    assert [warning.kind for warning in run.warnings] == ["imported"]
-    assert run.imported is not None and not run.imported.digest_proved
-    again = taken(project, json.dumps(line) + "\n" + json.dumps(line) + '\n{"id": "00000000000000ab"}\n')
-    assert (again.read, again.new, again.unlike) == (3, 0, ())
-    assert verify(project, VerifyRequest()).holds
-
-
-def test_a_changed_line_is_not_taken_for_the_sealed_record(source: Project, empty: Maker) -> None:
-    documents = [json.loads(line) for line in exported(source, IDS[0]).splitlines()]
-    documents[0]["params"]["lr"] = 7
-    changed = json.dumps(documents[0])
-    assert taken(source, changed).unlike == (IDS[0],)
-    other = empty("other")
-    report = taken(other, changed)
-    assert (report.new, report.proved) == (1, 0)
-    assert other.ledger.get(IDS[0]).params["lr"] == 7
-    assert verify(other, VerifyRequest()).holds
-    gc(other, GcRequest(apply=True))
-
-
 def test_a_tag_changed_in_a_line_is_not_lost_in_silence(source: Project, empty: Maker) -> None:
     document = json.loads(exported(source, IDS[4]))
     document["tags"] = ["mine"]
     document["sealed"] = {"tags": ["paper"]}
     with pytest.raises(Damaged, match="its tags"):
         taken(empty("other"), json.dumps(document))
+
+
+CUT_LISTS = (
+    '[{"name":"one"}]\n[{"name":"two"}]', "[{}] trailing", "[{}", "[", "[{} {}]", "[{},]", "[,{}]", "[{},,{}]", "{\n} x",
+    '[{"name":"one"},\n{"name":"tw', "[{}]]",
+)  # fmt: skip
+
+
+def test_a_list_is_taken_whole_or_not_at_all(empty: Maker) -> None:
+    project = empty("project")
+    for text in CUT_LISTS:
+        with pytest.raises(Damaged):
+            taken(project, text)
+    assert not project.ledger.ids()
+
+
+def test_an_empty_list_and_objects_one_after_the_other_are_whole(empty: Maker) -> None:
+    project = empty("project")
+    assert taken(project, " [ ]\n").read == 0 and taken(project, "").read == 0
+    assert taken(project, '{\n"name":"a"}\n{"name":"b"} {"name":"c"}').new == 3
+
+
+def test_the_ledger_is_free_while_an_import_waits_for_its_input(empty: Maker) -> None:
+    project = empty("project")
+    ours, theirs = os.pipe()
+    failed: list[Exception] = []
+
+    def write() -> None:
+        with os.fdopen(theirs, "wb") as pipe:
+            pipe.write(
+                (b'{"why": "' + b"x" * 1000 + b'"}\n') * 100
+            )  # more than the pipe holds: so the import has begun
+            pipe.flush()
+            try:
+                with Project(project.root) as other:
+                    other.ledger.db.execute("PRAGMA busy_timeout = 0")
+                    other.ledger.seal(plain_run(0))
+            except Exception as error:
+                failed.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with os.fdopen(ours, "rb") as pipe:
+        report = import_runs(project, ImportRequest("-"), pipe)
+    writer.join()
+    assert not failed and report.new == 100 and len(project.ledger.ids()) == 101
 
 
 def test_a_line_of_any_length_is_passed_over_without_being_held(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +218,22 @@ def test_a_line_of_any_length_is_passed_over_without_being_held(monkeypatch: pyt
     found = list(pieces(io.BytesIO(data), "file"))
     assert [type(one) for one in found] == [Piece, Bad, Piece] and found[2].number == 4
     assert LONGEST > 1000
+
+
+def test_a_file_keeps_its_rights_and_one_that_ends_with_gz_is_compressed(
+    source: Project, empty: Maker, tmp_path: Path
+) -> None:
+    place = tmp_path / "runs.jsonl.gz"
+    place.touch()
+    place.chmod(0o600)
+    with whole_file(place) as file, packing(file, place) as inside:
+        inside.write(exported(source))
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert gzip.decompress(place.read_bytes()) == exported(source)
+    other = empty("other")
+    with pytest.raises(Damaged, match="decompressed"):
+        taken(other, place.read_bytes()[:-20])
+    assert not other.ledger.ids() and taken(other, place.read_bytes()).proved == 6
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -214,9 +249,14 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
 
 def test_the_format_is_that_of_the_name_unless_it_is_given() -> None:
     assert form_of(None, Path("a.csv")) == "csv" and form_of("json", Path("a.csv")) == "json"
-    assert form_of(None, None) == form_of(None, Path("a.txt")) == "jsonl"
-    with pytest.raises(UsageError):
-        form_of("xml", None)
+    assert form_of(None, None) == form_of(None, Path("runs")) == form_of(None, Path("a.jsonl.gz")) == "jsonl"
+    assert form_of("jsonl", Path("a.txt")) == "jsonl"
+    for form, name in (("xml", "a"), (None, "a.xlsx"), (None, "a.txt"), (None, "a.txt.gz"), (None, "a.parquet.gz")):
+        with pytest.raises(UsageError) as caught:
+            form_of(form, Path(name))
+    with pytest.raises(UsageError) as caught:
+        form_of(None, Path("a.XLSX"))
+    assert "-o runs.csv" in (caught.value.hint or "")
 
 
 def test_flat_rows_have_a_column_for_everything(source: Project, tmp_path: Path) -> None:
@@ -232,9 +272,60 @@ def test_flat_rows_have_a_column_for_everything(source: Project, tmp_path: Path)
 
 def test_parquet_has_types(source: Project) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    source.ledger.seal(plain_run(6, params={"lr": "high", "n": 1 << 70}))
+    params = {"lr": "high", "n": 1 << 70, "exact": (1 << 53) + 1}
+    source.ledger.seal(plain_run(6, params=params, exit_code=None, metrics={"acc": metric(1)}))
     table = parquet.read_table(io.BytesIO(exported(source, form="parquet", hidden=False)))
     kinds = {field.name: str(field.type) for field in table.schema}
     assert kinds["created_at"] == "timestamp[us, tz=UTC]" and kinds["duration_s"] == "double"
     assert (kinds["params.lr"], kinds["params.model.depth"], kinds["params.amp"]) == ("string", "int64", "bool")
-    assert table.num_rows == 6 and kinds["params.n"] == "double"
+    assert table.num_rows == 6 and (kinds["params.n"], kinds["params.exact"]) == ("string", "int64")
+    assert str(1 << 70) in table["params.n"].to_pylist() and (1 << 53) + 1 in table["params.exact"].to_pylist()
+    alone = parquet.read_table(io.BytesIO(exported(source, IDS[6], form="parquet")))
+    assert {field.name: str(field.type) for field in alone.schema if field.name in FACTS} == {
+        name: kinds[name] for name in FACTS
+    }
+    assert str(alone.schema.field("metrics.acc").type) == "double" and kinds["exit_code"] == "int64"
+
+
+def test_no_integer_is_rounded_in_a_column_of_any_type() -> None:
+    def kind(name: str, *values: object) -> str:
+        return kind_for(name, {trait_of(value) for value in values})
+
+    odd, huge = (1 << 53) + 1, 1 << 70
+    assert [kind("params.n", *values) for values in ((1, 2), (1, 0.5), (odd,), (odd, 0.5), (huge,), (True, 1), ())] == [
+        INT, FLOAT, INT, MIXED, MIXED, MIXED, TEXT]  # fmt: skip
+    assert [kind("metrics.n", *values) for values in ((1,), (1, 0.5), (odd, 1), (odd, 0.5), ())] == [
+        FLOAT, FLOAT, INT, MIXED, FLOAT]  # fmt: skip
+    assert [kind("seed", *values) for values in ((), (1,), (odd,), (huge,))] == [INT, INT, INT, MIXED]
+    assert kind("duration_s", 1) == FLOAT and kind("created_at", "x") == "time"
+
+
+def test_a_terminal_is_shown_what_could_command_it() -> None:
+    shown = io.StringIO()
+    with io.BufferedWriter(Visible(shown)) as out:
+        for part in ("a\x1b[2J,\x9b1m", "ключ\n"):
+            for byte in part.encode():
+                out.write(bytes([byte]))
+                out.flush()
+    assert shown.getvalue() == "a\\x1b[2J,\\x9b1mключ\n"
+
+
+def test_a_run_that_ended_waits_until_the_ledger_is_free(empty: Maker) -> None:
+    project = empty("project")
+    rundir = RunDir.create(project.runs, IDS[0])
+    project.ledger.db.execute("PRAGMA busy_timeout = 10")
+    with Project(project.root) as other:
+        other.ledger.db.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="locked"):
+            seal(project, plain_run(0), rundir)
+        assert rundir.path.exists()
+        told: list[str] = []
+
+        def tell(text: str) -> None:
+            told.append(text)
+            other.ledger.db.rollback()
+
+        project.tell = tell
+        seal(project, plain_run(0), rundir, 2)
+    rundir.unlock()
+    assert len(told) == 1 and project.ledger.ids() == {IDS[0]} and not rundir.path.exists()

@@ -160,7 +160,10 @@ def test_one_class_against_the_rest_when_it_was_named():
         ("c.csv", "roc", "fpr,tpr,threshold\n0,0,inf\n0,0.5,2\n1,1,1\n"),
         ("c.json", "roc", {"roc": [{"fpr": x, "tpr": y, "threshold": 1} for x, y in ((0, 0), (0, 0.5), (1, 1))]}),
         ("c.json", "roc", {"fpr": [0, 0, 1], "tpr": [0, 0.5, 1], "thresholds": ["Infinity", 2, 1]}),
-        ("c.json", "pr", {"recall": [1, 0, 0], "precision": [1, 0.5, 0], "thresholds": [0.1, 0.2]}),
+        ("c.json", "pr", {"recall": [0, 0, 1], "precision": [0, 0.5, 1], "thresholds": [0.1, 0.2]}),
+        ("c.json", "roc", [[0, 0, 1], [0, 0.5, 1], [9, 0.8, 0.1]]),
+        ("c.json", "roc", [[0, 0, 1], [0, 0.5, 1]]),
+        ("c.json", "pr", [[0, 0.5, 1], [0, 0, 1], [0.1, 0.2]]),
     ],
 )
 def test_curves_as_sklearn_and_dvc_write_them_are_ready(name, kind, data):
@@ -168,6 +171,36 @@ def test_curves_as_sklearn_and_dvc_write_them_are_ready(name, kind, data):
     assert isinstance(found, Ready)
     [(xs, ys)] = found.courses.values()
     assert (xs.tolist(), ys.tolist()) == ([0, 0, 1], [0, 0.5, 1])
+
+
+def test_of_two_bare_lists_the_one_that_goes_up_and_down_is_no_recall():
+    recall, precision = [1, 0.5, 0.25, 0], [0.4, 0.5, 0.3, 1]
+    for pair in ([recall, precision], [precision, recall]):
+        [(xs, ys)] = curve(pair, "c.json", "pr").courses.values()
+        assert (xs.tolist(), ys.tolist()) == (recall, precision)
+    for no_pair in ([[0, 1], [0, 0.5, 1]], [[0, 1], ["a", "b"]], [[0, 1]] * 4, [[0], [1]], [[0, 1], [True, True]]):
+        with pytest.raises(UsageError, match="no actual classes"):
+            curve(no_pair, "c.json")
+
+
+@pytest.mark.parametrize("positive", [None, "1", "1.0"])
+def test_whole_numbers_that_numpy_wrote_with_a_point_are_classes(positive):
+    found = curve("label,score\n1.0,0.9\n0.0,0.1\n,3\n", named=Named(positive=positive))
+    assert (found.actual, list(found.scores)) == (["1", "0"], ["1"])
+    assert curve("label,score\n1.5,0.9\n1.0,0.1\n", named=Named(positive="1.0")).actual == ["1.5", "1.0"]
+    by_class = curve("label,score_1.0,score_0.0\n1.0,0.9,0.1\n0.0,0.2,0.8\n", named=Named(positive=positive))
+    assert by_class.scores["1"].tolist() == [0.9, 0.2]
+
+
+def test_a_table_of_pairs_counts_each_as_often_as_it_says():
+    found = confused("actual,predicted,count\na,a,5\na,b,2\nb,,9\nb,b,0\n")
+    assert (found.counts, found.left_out) == ((5, 2, 0), 1)
+    assert "its count" in found.remark
+    assert confused("actual,predicted,n\na,a,5\na,b,2\n").counts == (5, 2)
+    for text in ("actual,predicted,n\na,a,1\na,a,2\n", "actual,predicted,weight\na,a,0.5\nb,a,2\n"):
+        found = confused(text)
+        assert found.counts is None
+        assert "not used" in found.remark
 
 
 def test_ready_curves_of_several_classes():

@@ -62,7 +62,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             yield World(ledger, {id: plain(to_dict(ledger.get(id))) for id in made})
 
 
-@settings(max_examples=400 * SOAK, deadline=None)
+@settings(max_examples=150 * SOAK, deadline=None)
 @given(queries)
 def test_sql_and_python_find_the_same_runs(world: World, text: str) -> None:
     try:
@@ -74,7 +74,7 @@ def test_sql_and_python_find_the_same_runs(world: World, text: str) -> None:
     assert set(world.ids(where=Not(node))) == set(world.documents) - set(found)
 
 
-@settings(max_examples=60 * SOAK, deadline=None)
+@settings(max_examples=30 * SOAK, deadline=None)
 @given(field_names(), st.sampled_from(["", "-"]), queries, st.integers(1, 30))
 def test_a_limit_cuts_the_order_and_runs_without_the_field_come_last(
     world: World, field: str, way: str, text: str, limit: int
@@ -99,7 +99,7 @@ def is_ordered(kind: str, value: Any) -> bool:
     return value != "NaN" or kind not in ("metric", "any")
 
 
-@settings(max_examples=200 * SOAK, deadline=None)
+@settings(max_examples=80 * SOAK, deadline=None)
 @given(st.text("aB%_\\é", max_size=8), st.text("abBé%_", max_size=8))
 def test_a_pattern_means_what_sqlite_means_by_it(world: World, pattern: str, text: str) -> None:
     (sqlite,) = world.ledger.db.execute("SELECT ? LIKE ? ESCAPE '\\'", (text, pattern)).fetchone()
@@ -160,7 +160,7 @@ def test_no_question_reads_a_record(world: World) -> None:
                     assert len(world.ids(where=parse(f"not ({field} = a and {field} = b)"))) == len(world.documents)
     finally:
         world.ledger.db.set_authorizer(None)
-    assert read <= {"digest", "position"}, "the packed text of a record was read"
+    assert read <= {"digest", "position", "imported"}, "the packed text of a record was read"
 
 
 def test_runs_are_told_apart_by_every_field() -> None:
@@ -172,7 +172,7 @@ def test_runs_are_told_apart_by_every_field() -> None:
             continue
         asked = parse(f"{field} is null").asked  # type: ignore[union-attr]
         found = {str(one) for document in documents for one in values(asked, document)}
-        assert len(found) >= 2 or field == "record_digest", field
+        assert len(found) >= 2 or field == "record_digest" or field.startswith("imported."), field
 
 
 ENDS = tuple(f".x.{part}" for part in SUMMARIES)
@@ -201,5 +201,5 @@ def test_a_rare_value_and_an_order_by_metric_are_found_along_an_index(world: Wor
         (row,) = world.ledger.db.execute(plan.format(f"{table}_row", column), (1, 1)).fetchall()
         assert f"COVERING INDEX {table}_by_value (name=? AND {column}>?)" in row[-1]
         steps = world.ledger.db.execute(plan.format(table, column), ("a", 1)).fetchall()
-        assert any(f"{table}_by_value (name=? AND {column}>?)" in step[-1] for step in steps)
+        assert any(step[-1].startswith(f"SEARCH {table}_row USING") and "(name=?" in step[-1] for step in steps), steps
         assert not any(step[-1].startswith("SCAN") for step in steps)

@@ -27,7 +27,7 @@ from mltrack.ledger.language.sql import condition
 from mltrack.ledger.ledger import Ledger
 from mltrack.ledger.queries import RunQuery
 from mltrack.noun_json import to_dict
-from mltrack.operations.asking import condition_of
+from mltrack.operations.asking import Bounds, condition_of
 from tests.ledger.questions import queries, random_run
 
 SOAK = int(os.environ.get("MLTRACK_SOAK", "1"))
@@ -78,7 +78,7 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Few]:
             yield Few(ledger, {id: plain(to_dict(ledger.get(id))) for id in made})
 
 
-@settings(max_examples=250 * SOAK, deadline=None)
+@settings(max_examples=100 * SOAK, deadline=None)
 @given(anything)
 @example("params.x = " + "1" * 19_000 + "x")
 @example("created > -999999999999d or created < 9999-12-31")
@@ -94,7 +94,7 @@ def test_any_text_is_answered_or_refused_at_a_place_in_it(few: Few, text: str) -
     assert found == {id for id, document in few.documents.items() if fits(node, document)}
 
 
-@settings(max_examples=150 * SOAK, deadline=None)
+@settings(max_examples=60 * SOAK, deadline=None)
 @given(queries)
 def test_the_sql_holds_no_word_of_the_query(text: str) -> None:
     marked = re.sub(r'"((?:[^"\\]|\\.)*)"', rf'"{MARK}\1"', text)
@@ -115,11 +115,11 @@ OWN_WORDS = {
 """What SQL of ours may be made of: words that stand in our own sources."""
 
 
-@settings(max_examples=100 * SOAK, deadline=None)
+@settings(max_examples=40 * SOAK, deadline=None)
 @given(st.lists(anything, max_size=4), st.one_of(st.none(), st.text(max_size=12), st.sampled_from(PIECES)))
 def test_words_of_a_command_line_are_refused_as_wrong_usage_at_most(words: list[str], since: str | None) -> None:
     try:
-        condition_of(words, since, since)
+        condition_of(words, Bounds(since, since, since))
     except UsageError:
         pass
 

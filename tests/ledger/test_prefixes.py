@@ -108,8 +108,8 @@ def test_what_another_process_has_not_put_back_into_the_file_is_read_too(ledger:
 def test_each_question_goes_along_an_index(ledger: Ledger) -> None:
     asked = [
         ("SELECT name FROM {0} WHERE name > ? AND name < ? ORDER BY name LIMIT 1", ("param", "metric", "run")),
-        ("SELECT value FROM param WHERE name = ? AND value > ? ORDER BY value LIMIT 1", ("",)),
-        ("SELECT last FROM metric WHERE name = ? AND last < '' ORDER BY last LIMIT 1", ("",)),
+        (f"SELECT value FROM param_row WHERE {prefixes.BY_NAME} AND value > ? ORDER BY value LIMIT 1", ("",)),
+        (f"SELECT last FROM metric_row WHERE {prefixes.BY_NAME} AND last < '' ORDER BY last LIMIT 1", ("",)),
         ("SELECT id FROM run WHERE id >= ? AND id < ? AND deleted = 0 ORDER BY id LIMIT 9", ("",)),
         ("SELECT id FROM run WHERE deleted = 0 ORDER BY created_at DESC LIMIT 9", ("",)),
     ]

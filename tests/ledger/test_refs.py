@@ -82,8 +82,9 @@ def test_at_is_the_newest_run_created_in_this_checkout(ledger: Ledger) -> None:
     seal(ledger, "cccc", 9, origin={"replica": "0" * 16})
     assert ledger.resolve("@") == ledger.resolve("@~0") == second.id
     assert ledger.resolve("@~1") == ledger.resolve("@~") == first.id
-    with pytest.raises(NotFound, match="Only 2 runs"):
+    with pytest.raises(NotFound, match="Only 2 runs") as caught:
         ledger.resolve("@~2")
+    assert "The newest of all is cccc0" in str(caught.value.hint)
 
 
 def test_at_in_an_empty_ledger_is_not_found(ledger: Ledger) -> None:

@@ -38,7 +38,7 @@ def names(project: Project, choice: Choice, against: str | None = None) -> list[
 def test_without_any_word_the_newest_are_compared_and_that_is_said(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert names(project, Choice()) == [f"run-{one}" for one in range(7, 7 - NEWEST, -1)]
+    assert names(project, Choice()) == [f"run-{one}" for one in range(8 - NEWEST, 8)]
     assert "these are 5 of the runs" in capsys.readouterr().out
     assert len(names(project, Choice(limit=6))) == 6
     assert capsys.readouterr().out == ""
@@ -51,6 +51,17 @@ def test_the_baseline_is_the_first_or_the_run_that_is_named(project: Project) ->
     assert names(project, chosen, "run-5") == ["run-5", "run-1", "run-2"]
     with pytest.raises(NotFound):
         compare(project, chosen, "run-99", print)
+
+
+def test_runs_of_a_query_are_told_from_the_oldest_on_and_the_baseline_first(project: Project) -> None:
+    asked = Choice(where="metrics.gap >= 4")
+    assert names(project, asked) == ["run-4", "run-5", "run-6", "run-7"]
+    assert names(project, replace(asked, sort="-created_at", limit=2)) == ["run-7", "run-6"]
+    project.ledger.add_event("tag", nasty.run_id(6), "baseline")
+    assert names(project, asked) == ["run-6", "run-4", "run-5", "run-7"]
+    assert compare(project, asked, "run-5", print).baseline == 2
+    assert names(project, Choice(("run-7", "run-4"))) == ["run-7", "run-4"]
+    assert names(project, Choice(("run-7", "metrics.gap in (5, 6)"))) == ["run-7", "run-5", "run-6"]
 
 
 def test_packages_are_compared_however_the_runs_were_chosen(project: Project) -> None:

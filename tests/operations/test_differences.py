@@ -177,3 +177,81 @@ def test_a_difftool_sees_both_trees_and_what_it_writes_is_gone(tmp_path: Path, m
 def tmp_path_of(root: Path) -> Path:
     (root / "again").mkdir()
     return root / "again"
+
+
+def captured(project: Project, repository: Path) -> Any:
+    """The code state of a worktree, in the project's store."""
+    from mltrack.git.capture import Limits
+    from mltrack.git.repository import find_repository
+    from mltrack.snapshot.code import capture_code, keep_code
+
+    repo = find_repository(repository)
+    assert repo is not None
+    taken = capture_code(repo, lambda: project.store, Limits(10 << 20, 100 << 20), lambda path: False)
+    return keep_code(taken.code, dict(taken.objects), project.store, [])
+
+
+def test_data_that_git_tracks_is_looked_into(tmp_path: Path) -> None:
+    from tests.helpers import git_repository
+
+    root = git_repository(
+        tmp_path / "code",
+        {
+            "train.py": "1\n",
+            "d/t.csv": OLD,
+            "d/crlf.csv": OLD,
+            ".gitattributes": "d/crlf.csv text\n",
+            "d/old.npy": "0",
+            "d/lfs.csv": "version https://git-lfs.github.com/spec/v1\n",
+        },
+    )
+    with project_with(tmp_path / "p") as project:
+        then = captured(project, root)
+        write(
+            root,
+            {
+                "train.py": "2\n",
+                "d/t.csv": NEW,
+                "d/crlf.csv": NEW.replace(b"\n", b"\r\n"),
+                "d/new.png": "x",
+                "d/lfs.csv": "version https://git-lfs.github.com/spec/v1\nx\n",
+            },
+        )
+        (root / "d/old.npy").unlink()
+        now = captured(project, root)
+        project_with(tmp_path / "p", a_run("a", 0, code=then), a_run("b", 10, code=now)).close()
+        found, none = found_in(project), found_in(project, DataLimits(table_bytes=10))
+    assert now.raw is not None
+    value = to_json(found)["tracked_data"]
+    assert {one["path"]: one["kind"] for one in value["files"]} == {
+        "d/t.csv": "changed", "d/crlf.csv": "changed", "d/lfs.csv": "changed", "d/old.npy": "removed", "d/new.png": "added",
+    }  # fmt: skip
+    sizes = {one["path"]: (one["a_bytes"], one["b_bytes"]) for one in value["files"]}
+    assert sizes["d/crlf.csv"] == (len(OLD), len(NEW) + NEW.count(b"\n")) and sizes["d/new.png"] == (None, 1)
+    assert value["tables"]["d/t.csv"]["rows"] == value["tables"]["d/crlf.csv"]["rows"] == {"a": 100, "b": 120}
+    assert value["tables"]["d/t.csv"]["columns_added"] == ["y"]
+    assert "pointer of git-lfs" in value["tables"]["d/lfs.csv"]["skipped"]
+    assert all(
+        "--data" in to_json(none)["tracked_data"]["tables"][name]["skipped"] for name in ("d/t.csv", "d/crlf.csv")
+    )
+
+
+def test_loading_what_reads_parquet_is_no_part_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    from mltrack.compare.tables import read
+
+    monkeypatch.setattr(read, "get_ready", lambda path: time.sleep(0.1))
+    with filled(tmp_path, OLD, NEW) as project:
+        found = found_in(project, DataLimits(seconds=0.09))
+    assert isinstance(found.data["artifacts", "out.csv"].tables["out.csv"], TableChange)
+
+
+def test_a_column_without_a_name_is_told_as_that(tmp_path: Path) -> None:
+    from mltrack.compare.contents.contents import Held
+    from mltrack.compare.tables.drift import of_tables
+    from mltrack.compare.tables.read import read_table
+    from mltrack.views.diff.data import table_words
+
+    sides = [read_table("t.csv", Held(data)) for data in (b"a\nx\n", b"a,,\nx,1,2\n")]
+    assert list(table_words(of_tables(*sides))) == ["1 row", "2 columns added: (no name), (no name) (2)"]

@@ -13,8 +13,10 @@ from mltrack.operations.seeing.field_values import column
 from mltrack.operations.seeing.figures import Against, Figure, figure_plot, scatter
 from mltrack.operations.seeing.parallel import Beside, best_known, parallel
 from mltrack.operations.seeing.selection import Choice
+from mltrack.plots import Axis, Parallel
 from mltrack.project import Project
 from mltrack.records import Artifact
+from mltrack.views.plot.parallel import scales
 from tests.views.nasty import metric, nasty_runs, put, run, sweep, wide_run
 
 
@@ -57,6 +59,22 @@ def test_texts_and_truth_values_stand_on_an_axis_of_names():
 def test_a_field_with_numbers_and_texts_is_one_of_texts():
     found = column([run(0, params={"x": 1}), run(1, params={"x": "a"}), run(2, params={"x": [1, "b"]})], "params.x")
     assert found.values == ("1", "a", '[1,"b"]')
+
+
+def test_numbers_among_texts_come_first_by_size_and_stand_where_ls_groups_them():
+    values = [10, "auto", 2, 1e-300, 2.0, "1", True, 1, "NaN", 0.1]
+    found = column([run(at, params={"x": one}) for at, one in enumerate(values)], "params.x")
+    assert found.axis.names == ("1e-300", "0.1", "1", "2", "10", "true", '"1"', "auto", "NaN")
+    assert found.values[2] == found.values[4] == "2"
+    assert (found.values[5], found.values[7]) == ('"1"', "1")
+    axis = Parallel("", (found.axis, Axis("y")), ("r",) * 10, tuple((one, 1.0) for one in found.values))
+    assert [one.names for one in scales(axis)] == [found.axis.names, ()]
+
+
+def test_the_best_of_an_axis_of_names_is_the_last_name():
+    runs = [run(at, params={"depth": one}, metrics={}) for at, one in enumerate([10, 9, "auto", None])]
+    [panel] = parallel(runs, Beside(("id", "params.depth")), {}).panels
+    assert [row[1] for row in panel.rows] == [None, "9", "10", "auto"]
 
 
 def test_times_are_seconds_after_the_first():
@@ -198,6 +216,29 @@ def test_matrices_beside_each_other_have_the_same_classes(tmp_path):
     assert [panel.title for panel in plot.panels] == ["a.csv: 50.0 % of 2 right", "b.csv: 50.0 % of 2 right"]
     plot = classification(None, [], Sought("confusion", (*files, str(tmp_path / "d.csv"))), silent)
     assert [panel.classes for panel in plot.panels] == [("a", "b"), ("a", "c"), ("x",)]  # nothing in common
+
+
+def test_a_part_of_a_ready_curve_has_no_area_and_a_curve_without_its_start_says_so(tmp_path):
+    def drawn(kind, text):
+        (tmp_path / "c.csv").write_text(text)
+        return classification(None, [], Sought(kind, (str(tmp_path / "c.csv"),)), silent)
+
+    plot = drawn("roc", "fpr,tpr\n0.1,0.3\n0.45,0.8\n")
+    assert plot.panels[0].curves[0].label == "c.csv, no AUC, FPR 0.1 to 0.45"
+    assert "an AUC is of a whole one" in plot.remarks[0]
+    plot = drawn("pr", "recall,precision\n1,0.5\n0.4,0.75\n")
+    assert plot.panels[0].areas == (pytest.approx(0.6),)
+    assert "no point is below recall 0.4; AP takes 0.75" in plot.remarks[0]
+    with pytest.raises(UsageError, match="several curves"):
+        drawn("roc", "fpr,tpr\n0,0\n0.5,1\n1,0.5\n")
+
+
+def test_a_table_of_pairs_is_counted_by_its_counts(tmp_path):
+    file = tmp_path / "p.csv"
+    file.write_text("actual,predicted,count\na,a,4\nb,b,3\na,b,2\n")
+    plot = classification(None, [], Sought("confusion", (str(file),)), silent)
+    assert plot.panels[0].title == "77.8 % of 9 right"
+    assert plot.panels[0].counts == ((4, 2), (0, 3))
 
 
 def test_a_class_against_the_rest_for_each_and_their_mean(tmp_path):

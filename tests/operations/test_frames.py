@@ -30,7 +30,7 @@ def test_pandas_has_numbers_as_numbers_times_as_times_and_holes_as_missing() -> 
     frame = RUNS.to_pandas()
     assert list(frame["id"]) == ["a" * 16, "b" * 16] and list(frame.index) == [0, 1]
     types = {name: str(frame[name].dtype) for name in frame.columns}
-    assert types["params.lr"] == types["metrics.acc"] == types["params.big"] == "float64"
+    assert types["params.lr"] == types["metrics.acc"] == "float64"
     assert (types["params.depth"], types["params.amp"], types["exit_code"]) == ("Int64", "bool", "Int64")
     assert types["created_at"] == "datetime64[us, UTC]" and types["params.mixed"] == "object"
     assert frame["metrics.acc"].tolist() == [0.5, math.inf] and frame["metrics.loss"].isna().all()

@@ -3,7 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from mltrack.operations.request import Declared
-from mltrack.operations.running.outputs import artifact_paths, below_root, forget, matches, output_rule, remember
+from mltrack.operations.running.outputs import (
+    artifact_paths,
+    below_root,
+    forget,
+    matches,
+    note_written,
+    output_rule,
+    remember,
+)
 from mltrack.project import Project
 
 
@@ -48,3 +56,23 @@ def test_declared_inputs_that_git_does_not_know_are_data_and_scripts_among_them_
     rule = output_rule(Project.open(tmp_path), Declared(inputs=("data", "raw/*.csv")), "")
     assert rule(b"data/train/1.bin") and rule(b"raw/a.csv")
     assert not rule(b"data/prepare.py") and not rule(b"raw/notes.txt") and not rule(b"database.txt")
+
+
+def test_what_mltrack_itself_wrote_is_no_code_until_somebody_edits_it(tmp_path: Path) -> None:
+    project = Project.open(tmp_path)
+    for name in ("plots/loss.svg", "runs.json"):
+        place = tmp_path / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("written")
+        note_written(place)
+    rule = output_rule(project, Declared(), "sub/")
+    assert rule(b"sub/plots/loss.svg") and rule(b"sub/runs.json")
+    assert not rule(b"plots/loss.svg") and not rule(b"sub/plots/other.svg")
+    (tmp_path / "runs.json").write_text("by hand")
+    assert not output_rule(project, Declared(), "sub/")(b"sub/runs.json")
+
+
+def test_what_lies_in_no_project_is_not_remembered(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    note_written(tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import struct
 import subprocess
 from collections.abc import Mapping
@@ -15,13 +17,15 @@ from mltrack.cli.group import invoke
 from mltrack.digest import digest_bytes
 from mltrack.errors import StorageError, UsageError
 from mltrack.formats.metrics import Point
+from mltrack.ledger.queries import RunQuery
+from mltrack.operations.seeing.groups import groups_of
 from mltrack.operations.seeing.previews import Preview
 from mltrack.operations.seeing.report import Asked, Material, material
-from mltrack.operations.seeing.report_file import keep_report, name_for
+from mltrack.operations.seeing.report_file import keep_report, name_for, show_in_browser
 from mltrack.operations.seeing.selection import Choice
 from mltrack.operations.series import keep_points
 from mltrack.project import Project
-from mltrack.records import CodeState, Resources, Run
+from mltrack.records import CodeState, Environment, Resources, Run
 from tests.helpers import git_repository, write
 from tests.operations.content_made import a_run, id_of, project_with
 
@@ -158,11 +162,34 @@ def test_one_run_two_and_many_have_what_they_need(tmp_path: Path) -> None:
 
         many = asked_of(project, "tag:t", against="b" + "0" * 15)
         assert many.comparison is not None and many.runs[0].id[0] == "b"
-        assert [(metric, [group.value for group in groups]) for metric, groups in many.groups] == [("loss", ["x", "y"])]
+        (by,) = many.groups
+        assert (by.param, by.metric) == ("m", "loss") and [one.value for one in by.groups] == [("x",), ("y",)]
         assert many.scatter is not None
-        assert {curve.label for panel in many.plot.panels for curve in panel.curves} == {
-            run.id[:8] for run in many.runs
-        }  # type: ignore[union-attr]
+        labels = {curve.label for panel in many.plot.panels for curve in panel.curves}  # type: ignore[union-attr]
+        assert labels == {f"{run.id[:8]} m={run.params['m']}" for run in many.runs}
+
+
+def test_seeds_are_bands_and_groups_are_those_of_a_list(tmp_path: Path) -> None:
+    tree, digest = CodeState(tree="1" * 40), Environment(digest="b3:" + "2" * 64)
+    with Project.open(tmp_path) as project:
+        for n in range(6):
+            with_points(
+                project, f"r{n}", n + 1, [1.0, 0.5, 0.1 + 0.05 * n + n % 2], params={"m": "xy"[n % 2], "seed": n // 2},
+                command=("python", "t.py"), code=tree, environment=digest, status="failed" if n == 5 else "finished",
+                tags=("baseline",) * (n == 2),
+            )  # fmt: skip
+        many = asked_of(project, "id ~ r")
+        listed = groups_of(project, RunQuery(), ["params.m"], None, SAID.append).groups
+    assert [run.id[:2] for run in many.runs] == ["r2", "r0", "r1", "r3", "r4", "r5"], "the oldest first"
+    assert [by.param for by in many.groups] == ["m"] and many.scatter is not None
+    assert many.scatter.panels[0].x.label == "m"  # type: ignore[union-attr]
+    told, wanted = (
+        [(one.count, round(one.mean or 0, 12), one.best) for one in (group.metrics["loss"] for group in groups)]
+        for groups in (many.groups[0].groups, listed)
+    )
+    assert told == wanted and [count for count, *_ in told] == [3, 2], "the failed run does not count"
+    (panel,) = many.plot.panels  # type: ignore[union-attr]
+    assert [(band.label, band.runs) for band in panel.bands] == [("m=x", 3), ("m=y", 3)]  # type: ignore[union-attr]
 
 
 def test_missing_points_code_and_output_are_sentences(tmp_path: Path) -> None:
@@ -225,9 +252,10 @@ def test_a_link_to_a_report_stays_a_link(tmp_path: Path) -> None:
 
 def test_the_name_of_a_report_says_what_it_is_of(tmp_path: Path) -> None:
     runs = [a_run(name, 1)[0] for name in ("aa", "bb", "cc")]
-    assert [name_for(runs[:many], "md") for many in (1, 2, 3)] == [
-        "report-aa000000.md", "report-aa000000-bb000000.md", "report-3-runs.md",
-    ]  # fmt: skip
+    names = [name_for(runs[:many], "md") for many in (1, 2, 3)]
+    assert names[:2] == ["report-aa000000.md", "report-aa000000-bb000000.md"]
+    assert re.fullmatch(r"report-3-runs-[0-9a-f]{8}\.md", names[2]) and names[2] == name_for(runs, "md")
+    assert len({names[2], name_for([*runs[:2], a_run("dd", 1)[0]], "md"), name_for(runs[::-1], "md")}) == 3
 
 
 @pytest.mark.parametrize(
@@ -242,6 +270,19 @@ def test_the_ending_says_the_format(output: str | None, form: str | None, wanted
 def test_a_format_that_is_none_is_told(output: str, form: str | None) -> None:
     with pytest.raises(UsageError, match=r"report"):
         report_module.asked_form(Path(output), form)
+
+
+def test_a_report_is_opened_by_a_browser_that_may_write_and_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    write(tmp_path, {"browser": f'#!/bin/sh\necho "$1"\necho error >&2\necho "$1" > "{fifo}"\n'})
+    (tmp_path / "browser").chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{tmp_path / 'browser'} %s")
+    assert show_in_browser(tmp_path / "a b.html"), "and the browser waits for its reader"
+    assert fifo.read_text() == f"{(tmp_path / 'a b.html').as_uri()}\n"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_real_run_has_its_patch_its_output_and_its_plots(

@@ -17,7 +17,7 @@ from mltrack.errors import NotFound, UsageError
 from mltrack.ledger.ledger import Ledger
 from mltrack.ledger.queries import RunQuery
 from mltrack.operations import find
-from mltrack.operations.asking import condition_of, runs
+from mltrack.operations.asking import Bounds, condition_of, runs
 from mltrack.operations.find import fits
 from mltrack.operations.repeating.rerun_many import Again, choose
 from mltrack.operations.running.record import INSIDE
@@ -177,7 +177,7 @@ def test_python_asks_the_same(project: Project) -> None:
         with pytest.raises(UsageError, match="no number of runs"):
             runs(limit=limit, directory=project.root)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="soon"):
-        condition_of([], since="soon")
+        condition_of([], Bounds(since="soon"))
 
 
 def test_in_what_was_laid_out_the_project_that_owns_it_is_asked(
@@ -269,8 +269,8 @@ def test_a_run_that_is_alive_is_asked_the_same(project: Project) -> None:
     ):
         assert fits(living, RunQuery(where=condition_of([text]))) is holds
     assert fits(living, RunQuery(include_deleted=True)) and not fits(living, RunQuery())
-    assert fits(replace(living, parent=None), RunQuery(where=condition_of([], "2020", "main")))
-    assert not fits(replace(living, parent=None), RunQuery(where=condition_of([], None, "x")))
+    assert fits(replace(living, parent=None), RunQuery(where=condition_of([], Bounds("2020", "2100", "main"))))
+    assert not fits(replace(living, parent=None), RunQuery(where=condition_of([], Bounds(branch="x"))))
 
 
 def test_a_metric_whose_name_ends_like_a_summary_is_named_in_full(project: Project) -> None:

@@ -31,7 +31,7 @@ def run(number: int, acc: float | str = 0.5, **changes: object) -> Run:
 
 def shown(some: Sequence[Run] | Comparison, width: int | None = 100, every: bool = False, colour: bool = False) -> str:
     comparison = some if isinstance(some, Comparison) else compare_runs(some)
-    view = comparison_view(comparison, "table", every)
+    view = comparison_view(comparison, "table", comparison.rows if every else None)
     assert not isinstance(view, str)
     return view.render(width, colour)
 
@@ -65,6 +65,22 @@ def test_runs_that_do_not_fit_are_lines_and_what_has_no_room_is_named() -> None:
     assert len([line for line in text.splitlines() if line.startswith(tuple(one.id[:8] for one in some))]) == 6
     assert "No room for params.param-" in text and "more; a pipe, --format csv and --json have" in text
     assert "No room" not in shown(some, None)
+
+
+def test_what_has_no_room_beside_a_value_stands_below_it_and_sentences_are_wrapped() -> None:
+    some = [run(one, one / 7, name=f"run-{one}") for one in range(1, 7)]
+    text = shown(some, 90)
+    lines = text.splitlines()
+    at = next(place for place, line in enumerate(lines) if line.split()[:1] == ["acc"])
+    assert lines[at + 1].split()[:4] == ["+100", "%", "+200", "%"] and "No room for changes" not in text
+    assert all(cell_width(line) <= 60 for line in shown(some, 60).split("\n\n")[0].splitlines())
+
+
+def test_a_better_run_that_did_not_finish_is_told_and_gets_no_star() -> None:
+    text = shown([run(1, 0.8), run(2, 0.9), run(3, 0.99, status="failed")])
+    assert "(failed) is better in acc (0.99), but did not finish: it is not the best." in text
+    assert "0.9 ★" in line_of(text, "acc") and text.count("★") == 2
+    assert "No run that has acc finished" in shown([run(1, 0.8, status="failed"), run(2, 0.9, status="lost")])
 
 
 def test_very_many_are_summed_up_on_a_terminal_and_whole_in_a_pipe() -> None:
@@ -136,4 +152,4 @@ def test_any_runs_can_be_shown_in_any_form(some: list[Run], width: int | None, e
     comparison = compare_runs(some, len(some) - 1)
     assert shown(comparison, width, every).endswith("\n")
     for form in ("csv", "json", "jsonl", "md"):
-        assert isinstance(comparison_view(comparison, form, every), str)
+        assert isinstance(comparison_view(comparison, form, comparison.rows if every else None), str)

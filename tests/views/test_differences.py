@@ -6,15 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.compare.differences import CodeChange, diff_runs, explain_lock
+from mltrack.compare.members import DataChange, Entry, FileChange, MemberChanges
 from mltrack.compare.packages import PackageChange
 from mltrack.compare.verdict.judge import judge
 from mltrack.compare.verdict.rules import Rules
-from mltrack.records import MetricSummary, Run
+from mltrack.records import Gpu, MetricSummary, Run
 from mltrack.views.differences import Asked, differences_page
 from mltrack.views.text import cell_width, parse_time
 from mltrack.views.verdict import verdict_page
 from tests.compare.samples import artifact, digest, input_file, metric, sample_run
-from tests.compare.strategies import quick, runs
+from tests.compare.strategies import few, runs
 
 NOW = parse_time("2026-11-21T04:00:00Z")
 PATCH = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-\tx = 1\n+\tx = '\x1b[31m'\n"
@@ -23,7 +24,8 @@ TOLD = """\
 a  3kq8f2zx  baseline  ✓ finished  2 h ago
 b  9dm1c0vw  wider     ✗ failed    2 h ago
 
-They differ in command, code, environment, hardware, inputs, params, metrics, artifacts and outcome.
+They differ in command, code (train.py, new.py), data (w.npy), environment,
+hardware, inputs, params, metrics, artifacts and outcome.
 
 Command
   - python train.py --lr 0.1
@@ -143,7 +145,7 @@ def test_colours_are_for_terminals_that_have_them() -> None:
     assert "\x1b" not in told(first(), other())
 
 
-@quick
+@few
 @given(runs, runs)
 def test_any_two_runs_have_a_page(a: Run, b: Run) -> None:
     for width in (50, None):
@@ -168,15 +170,15 @@ def test_an_input_that_changed_during_the_run_cannot_be_compared() -> None:
 
 
 def test_long_sections_are_cut_on_a_terminal_unless_all_is_asked_for_and_whole_in_a_pipe() -> None:
-    a = sample_run(metrics={f"m{n}": metric(n) for n in range(12_000)})
-    b = sample_run(id="9dm1c0vw5t2ha7xs", metrics={f"m{n}": metric(n + 1) for n in range(12_000)})
+    a = sample_run(metrics={f"m{n}": metric(n) for n in range(4_000)})
+    b = sample_run(id="9dm1c0vw5t2ha7xs", metrics={f"m{n}": metric(n + 1) for n in range(4_000)})
     found = replace(diff_runs(a, b), patch="+x\n" * 5000)
     page = differences_page(found, a, b, NOW)
-    assert "... and 11,960 more; --all shows them" in page.render(80, False)
+    assert "... and 3,960 more; --all shows them" in page.render(80, False)
     everything = differences_page(found, a, b, NOW, Asked(is_whole=True))
     for whole in (page.render(None, False), everything.render(80, False)):
         assert whole.count("\n+x") == 5000
-        assert "m11999" in whole
+        assert "m3999" in whole
 
 
 def test_a_renamed_file_in_the_code_has_its_mark() -> None:
@@ -250,7 +252,48 @@ def test_only_the_sections_asked_for_are_shown() -> None:
     files = (CodeChange("M", "train.py", 1, 1),)
     found = replace(diff_runs(first(), other()), code_files=files, patch=PATCH)
     page = differences_page(found, first(), other(), NOW, Asked(("code", "outcome"))).render(80, False)
-    assert [line for line in page.split("\n") if line[:1].isalpha() and line[1:2] != " "][1:] == ["Code", "Outcome"]
+    assert [line for line in page.split("\n") if line[:1].isalpha() and line[1:2] != " "][2:] == ["Code", "Outcome"]
+
+
+def test_gpus_alike_are_told_once() -> None:
+    a, b = (
+        sample_run(hardware=replace(sample_run().hardware, gpus=(Gpu("NVIDIA H100", 80 << 30, driver),) * 8))
+        for driver in ("535", "550")
+    )
+    none = replace(a, hardware=replace(a.hardware, gpus=()))
+    assert "\n  gpus.driver  8 x 535  →  8 x 550\n" in told(a, replace(b, id="b" * 16))
+    page = told(none, replace(b, id="b" * 16))
+    assert "  gpus.name          none  →  8 x NVIDIA H100\n" in page and page.count("gpus.") == 3
+    one = replace(b, id="b" * 16, hardware=replace(b.hardware, gpus=(*a.hardware.gpus[:7], b.hardware.gpus[0])))
+    assert "  gpus.7.driver  535  →  550\n" in told(a, one)
+
+
+def test_one_long_value_leaves_the_others_near_their_names() -> None:
+    a, b = (sample_run(id=one * 16, params={"lr": len(one), "path": one * 150}) for one in "ab")
+    assert max(map(cell_width, told(replace(a, params={**a.params, "lr": 2}), b, 200).split("\n"))) < 150
+    shown = told(replace(a, params={**a.params, "lr": 2}), b, 200)
+    assert "  lr    2 " in shown and f"  path  {'a' * 30}…" in shown
+    assert "b" * 150 in told(a, b, 400), "a single row has room"
+    assert "b" * 150 in told(replace(a, params={**a.params, "lr": 2}), b, None)
+
+
+def test_data_among_the_code_is_named_and_its_patch_is_counted_on_a_terminal() -> None:
+    lines = "".join(f"+{n}\n" for n in range(30))
+    patch = f"{PATCH}diff --git a/d/t.csv b/d/t.csv\n--- a/d/t.csv\n+++ b/d/t.csv\n@@ -0,0 +1,30 @@\n{lines}"
+    entry = Entry("d/t.csv", "1", 9)
+    tracked = DataChange(
+        MemberChanges((FileChange("d/t.csv", "changed", entry, replace(entry, size_bytes=10)),), 0), {}
+    )
+    files = (CodeChange("M", "train.py", 1, 1), CodeChange("M", "d/t.csv", 30, 0))
+    found = replace(diff_runs(first(), other()), code_files=files, patch=patch, tracked=tracked)
+    page = differences_page(found, first(), other(), NOW).render(80, False)
+    assert "data (d/t.csv)" in page and "\nData  tracked with the code\n  ~  d/t.csv  9 B → 10 B\n" in page
+    assert "\ndiff --git a/d/t.csv b/d/t.csv\n... 33 lines of d/t.csv; --all shows them\n" in page
+    for whole in (
+        differences_page(found, first(), other(), NOW).render(None, False),
+        differences_page(found, first(), other(), NOW, Asked(is_whole=True)).render(80, False),
+    ):
+        assert "\n+29\n" in whole and "lines of" not in whole
 
 
 @settings(max_examples=10, deadline=None)

@@ -82,6 +82,35 @@ def test_the_best_run_is_the_first_line_of_parallel_coordinates_and_those_withou
     assert lines[-1].endswith("missing")
 
 
+def test_where_there_is_little_room_the_axes_that_say_most_stay_and_the_others_are_named():
+    panel = Parallel(
+        "", tuple(map(Axis, ("amp", "lr", "depth", "acc"))), ("r",), ((1.0,) * 4,), 3, (0.0, 0.98, 0.2, 1.0)
+    )
+    lines = parallel.draw_text(panel, 30, 16, False)
+    assert lines[0].split() == ["lr", "acc"]
+    assert lines[-1] == "no room for 2 axes: amp, depth"
+
+
+def test_numbers_beside_a_track_are_rounded_and_never_cut():
+    values = (0.96774, 1e-300, -1.2345e-300, 1234567.0, 0.1)
+    panel = Parallel("", (Axis("a"), Axis("b")), ("r",) * 5, tuple((one, one) for one in values), 1)
+    for width in (33, 34, 60, 120):
+        lines = parallel.draw_text(panel, width, 16, False)[1:]
+        shown = sorted(float(line.split()[-1]) for line in lines)
+        assert shown == pytest.approx(sorted(values), rel=0.5)
+        assert {line.count("●") for line in lines} == {2}
+        assert len({line.index("●") - line.index("r") for line in lines}) > 1
+
+
+def test_a_text_of_roc_has_dots_on_the_line_of_chance():
+    above = Rates("", "roc", (Curve("c", [0.0, 0.0, 1.0], [0.0, 1.0, 1.0]),))
+    lines = rates.draw_text(above, 60, 20, False)
+    assert lines[-1] == "dotted: chance"
+    diagonal = [line[30] for line in lines[8:14]]
+    assert any(0x2800 < ord(sign) < 0x2900 for sign in diagonal)
+    assert not any("chance" in line for line in rates.draw_text(PANELS["pr"], 60, 20, False))
+
+
 def test_a_confusion_matrix_shows_counts_and_per_cent_and_of_many_classes_the_mistakes():
     panel = Confusion("", ("cat", "dog"), ((995, 5), (1, 9_999)))
     text = "\n".join(confusion.draw_text(panel, 80, 16, False))

@@ -37,7 +37,7 @@ def typed(lines: int, keys: Sequence[bytes] = (), **environment: str) -> tuple[i
         os.execv(sys.executable, [sys.executable, "-c", PROGRAM, str(lines)])
     seen, waiting = b"", list(keys)
     while True:
-        ready, _, _ = select.select([terminal], [], [], 0.5 if waiting and seen else 30)
+        ready, _, _ = select.select([terminal], [], [], 0.2 if waiting and seen else 30)
         if not ready:
             assert waiting, "the program hangs"
             os.write(terminal, waiting.pop(0))
@@ -68,10 +68,8 @@ def test_what_fits_does_not() -> None:
 @pytest.mark.parametrize(
     "environment",
     [
-        {"PAGER": "no-such-pager --at-all"},
         {"MLTRACK_PAGER": "", "PAGER": "false"},
         {"MLTRACK_PAGER": "cat", "PAGER": "false"},
-        {"PAGER": "less '"},
     ],
 )
 def test_without_a_pager_all_is_written(environment: dict[str, str]) -> None:
@@ -79,8 +77,26 @@ def test_without_a_pager_all_is_written(environment: dict[str, str]) -> None:
     assert (code, seen.count("line")) == (7, 40)
 
 
-def test_a_pager_that_reads_nothing_is_no_error() -> None:
-    assert typed(200_000, PAGER="true") == (7, "")
+@pytest.mark.parametrize(
+    ("environment", "note"),
+    [
+        ({"PAGER": "less -FRX | cat"}, "needs a shell"),
+        ({"PAGER": "LESS=FRX less"}, "needs a shell"),
+        ({"PAGER": "no-such-pager --at-all"}, "cannot be started"),
+        ({"PAGER": "less '"}, "open quote"),
+        ({"PAGER": "true"}, "read nothing"),
+        ({"PAGER": "false"}, "read nothing"),
+    ],
+)
+def test_a_pager_that_is_of_no_use_loses_no_text(environment: dict[str, str], note: str) -> None:
+    code, seen = typed(20_000, **environment)
+    assert (code, seen.count("line")) == (7, 20_000)
+    assert seen.count("mltrack: the pager") == 1 and note in seen.split("\n")[0]
+
+
+def test_a_pager_that_is_left_before_the_end_has_had_its_text() -> None:
+    reads_some = f"{sys.executable} -c 'import os; print(len(os.read(0, 10)))'"
+    assert typed(20_000, PAGER=reads_some) == (7, "10\n")
 
 
 def test_ctrl_c_belongs_to_the_pager() -> None:

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from mltrack.errors import StorageError, UsageError
 from mltrack.plots import Axis, Band, Curve, Lines, Plot
 from mltrack.views.plot import terminal
+from mltrack.views.plot.lines_text import SIGNS
 from mltrack.views.plot.out import Wish, form_of, in_ascii, json_text, plot_json, rendered, written
-from mltrack.views.plot.picture import own_settings, picture
-from mltrack.views.plot.style import GLYPHS
+from mltrack.views.plot.picture import Look, own_settings, picture
+from mltrack.views.plot.style import GLYPHS, LEGENDS
 from mltrack.views.plot.terminal import by_environment, in_iterm, in_kitty, in_sixel, shows_pictures
 from mltrack.views.plot.text import text_plot
 from mltrack.views.plot.ticks import log_ticks, nice_ticks, scale_of, tick_texts
@@ -83,7 +84,7 @@ def test_nothing_and_anything_can_be_drawn() -> None:
     )
     assert picture(Plot("", panels), "png", width=6, height=5, dark=True).startswith(b"\x89PNG")
     text = text_plot(Plot("", panels)).render(100, False)
-    assert "no point to draw" in text and "and 18 more" in text and "b (n = 3)" in text
+    assert "no point to draw" in text and "30 curves, lr from 0 to 29" in text and "b (n = 3)" in text
 
 
 numbers = st.floats(allow_nan=True) | st.sampled_from(ODD)
@@ -116,6 +117,53 @@ def test_ticks_lie_within_and_are_not_too_many(low: float, span: float, most: in
     assert 0 < len(log_ticks(span, span * 1000, most)) <= max(most, 2)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.floats(1e-6, 1e6), st.floats(1.3, 1e5), st.integers(2, 9), st.booleans())
+def test_an_axis_has_two_ticks_at_least_that_span_much_of_it(low: float, factor: float, most: int, log: bool) -> None:
+    scale = scale_of(Axis("", log), low, low * factor, most)
+    shares = [scale.share(tick) for tick in scale.ticks]
+    assert 2 <= len(shares) <= max(most, 2) and len(set(scale.texts)) == len(shares)
+    assert shares == sorted(shares) and shares[-1] - shares[0] > 0.35
+
+
+def test_a_loss_that_falls_below_a_tenth_has_ticks_at_both_ends() -> None:
+    assert scale_of(Axis(), 0.099, 0.84, 3).texts == ("0.2", "0.8")
+    assert scale_of(Axis("", True), 0.099, 0.84, 3).texts == ("0.1", "0.2", "0.5")
+    assert scale_of(Axis("", True), 0.12, 7.0, 9).texts == ("0.2", "0.5", "1.0", "2.0", "5.0")
+    ended = scale_of(Axis(), 0.1, 9.0, 5, ends=(0.0, 1.0))
+    assert (ended.low, ended.high) == (0, 1)
+
+
+@pytest.mark.parametrize("many", [12, 13])
+def test_no_two_curves_in_text_have_one_sign(many: int) -> None:
+    curves = tuple(Curve(f"r{at}", [0, 1], [at, at]) for at in range(many))
+    text = text_plot(Plot("", (Lines("l", Axis("step"), Axis(), curves),))).render(80, False)
+    found = [text.count(f"{sign} r") for sign in SIGNS]
+    assert found == [1] * 12 if many == 12 else sum(map(text.count, SIGNS)) == 0 and "13 curves, too many" in text
+
+
+def test_of_many_curves_the_shade_and_its_range_are_told() -> None:
+    curves = tuple(Curve(f"r{at}", [0, 1], [at, at], shade=at / 10) for at in range(20))
+    plot = Plot("", (Lines("l", Axis("step"), Axis(), curves, (), Axis("lr")),))
+    assert "20 curves, lr from 0 (dark) to 1.9 (bright)" in text_plot(plot).render(80, True)
+
+
+def test_beyond_the_ends_of_an_axis_nothing_is_drawn_in_text() -> None:
+    curve = Curve("a", [0, 1, 2], [5.0, 0.5, 0.4])
+    text = text_plot(Plot("", (Lines("l", Axis("step"), Axis(), (curve,), (), None, (0.0, 1.0)),))).render(60, False)
+    assert "1.0 ┤\n" in text and not any(sign in line for line in text.split("\n")[1:8] for sign in "⠁⠉⠒⠤⢄")
+
+
+def test_a_picture_for_a_paper_has_its_legend_and_pixels_where_they_are_wanted() -> None:
+    from PIL import Image
+
+    made = picture(PLOT, "png", width=3, height=2, look=Look(dpi=300, legend="below"))
+    assert Image.open(io.BytesIO(made)).size == (900, 600)
+    drawn = {at: picture(PLOT, "svg", width=3, height=2, look=Look(legend=at)) for at in LEGENDS}
+    assert len(set(drawn.values())) == len(LEGENDS)
+    assert b"legend" not in drawn["off"] and b"legend_1" in drawn["inside"]
+
+
 def test_ticks_are_written_as_people_write_them() -> None:
     assert tick_texts([0.0, 0.5, 1.0]) == ["0.0", "0.5", "1.0"]
     assert tick_texts([0, 200_000, 400_000]) == ["0", "200,000", "400,000"]
@@ -143,6 +191,10 @@ def test_the_numbers_are_json_and_say_what_is_no_number() -> None:
         (Wish(Path("a.png"), size="10"), "--size"),
         (Wish(Path("a.png"), size="1e9x3"), "--size"),
         (Wish(size="nanx3"), "--size"),
+        (Wish(Path("a.eps")), ".eps"),
+        (Wish(Path("a.svg"), dpi=300), "--dpi"),
+        (Wish(Path("a.png"), dpi=100_000), "--dpi"),
+        (Wish(legend="left"), "--legend"),
     ],
 )
 def test_a_wish_that_cannot_be_is_told_at_once(wish: Wish, word: str) -> None:

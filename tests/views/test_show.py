@@ -11,6 +11,7 @@ from mltrack.records import (
     Artifact,
     CodeState,
     Environment,
+    Gpu,
     Hardware,
     Image,
     LeftOut,
@@ -22,9 +23,9 @@ from mltrack.records import (
 )
 from mltrack.views.notices import left_out_page, warnings_page
 from mltrack.views.show import run_page
-from mltrack.views.text import parse_time
+from mltrack.views.text import cell_width, parse_time, without_colour
 from tests.compare.samples import digest, input_file, metric, sample_run
-from tests.compare.strategies import quick, runs
+from tests.compare.strategies import few, runs
 
 NOW = parse_time("2026-11-21T04:00:00Z")
 
@@ -32,7 +33,8 @@ BARE = Run(1, "3kq8f2zxm1n4p7rt", None, None, "finished", ("true",), ".", 0, cre
 
 STORY = """\
 ✓ baseline  3kq8f2zxm1n4p7rt
-  Finished in 1 min 20 s, started 2 h ago (2026-11-21 01:02:03 UTC) by ada on bench-1.
+  Finished in 1 min 20 s, started 2 h ago (2026-11-21 01:02:03 UTC) by ada on
+  bench-1.
 
   $ python train.py --lr 0.1
 
@@ -95,7 +97,7 @@ def test_sections_without_content_are_silent() -> None:
     )
 
 
-@quick
+@few
 @given(runs)
 def test_every_run_has_a_page_that_a_terminal_can_show(run: Run) -> None:
     for width in (40, None):
@@ -156,17 +158,17 @@ def test_the_verdict_of_a_reproduction_is_on_its_page() -> None:
 def test_many_params_metrics_artifacts_and_changed_files_stay_a_page_on_a_terminal_and_whole_in_a_pipe() -> None:
     run = sample_run(
         params={f"p{n}": n for n in range(300)},
-        metrics={f"m{n}": metric(n) for n in range(12_000)},
+        metrics={f"m{n}": metric(n) for n in range(4_000)},
         artifacts=tuple(Artifact(f"a{n}", "file", digest("a"), 1) for n in range(100)),
         code=replace(sample_run().code, changed=tuple(f"f{n}.py" for n in range(50))),
     )
     page = told(run)
     assert "... and 260 more; --json has them all" in page
-    assert "... and 11,960 more; --json has them all" in page
+    assert "... and 3,960 more; --json has them all" in page
     assert "uncommitted: f0.py, f1.py, f2.py, f3.py, f4.py, f5.py, f6.py, f7.py" in page
     assert "             and 42 more\n" in page
     assert len(page.split("\n")) < 200
-    assert len(told(run, None).split("\n")) > 12_400
+    assert len(told(run, None).split("\n")) > 4_400
     assert "f49.py" in told(run, None)
 
 
@@ -189,3 +191,23 @@ def test_a_flood_of_warnings_is_cut_with_a_remark() -> None:
     lines = warnings_page([Warning("k", f"w{n}.") for n in range(25)]).render(80, False).split("\n")
     assert lines[0] == "! w0."
     assert lines[20] == "! ... and 5 more warnings; --json has them all"
+
+
+def test_many_long_warnings_leave_the_page_in_sight_on_a_terminal_and_a_pipe_has_all() -> None:
+    run = sample_run(warnings=tuple(Warning("k", f"warning {n} {'long ' * 200}end{n}.") for n in range(30)))
+    page = run_page(run, NOW).render(80, False)
+    assert page.count("! warning") == 5 and "! 25 more: --json has them\n" in page and "end0" in page
+    assert page.index("--json has them") < 3000
+    assert "end29." in run_page(run, NOW).render(None, False)
+
+
+def test_gpus_alike_stand_once() -> None:
+    gpus = (Gpu("NVIDIA H100", 80 << 30, "550"),) * 8
+    assert "8 x NVIDIA H100 (80.0 GiB, driver 550)" in told(sample_run(hardware=Hardware(gpus=gpus)))
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_the_sentence_of_its_end_fits(width: int) -> None:
+    lines = run_page(sample_run(), NOW).render(width, True).split("\n")
+    assert all(cell_width(without_colour(line)) <= width for line in lines[1 : lines.index("")])
+    assert "".join(map(without_colour, lines[1 : lines.index("")])).split()[0] == "Finished"

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -139,10 +140,10 @@ def test_an_unknown_column_is_an_error_that_names_the_nearest() -> None:
     assert caught.value.hint == "Did you mean experiment?"
     with pytest.raises(UsageError) as caught:
         chosen(runs(), ["qqqqq"])
-    assert "Known columns: id, " in str(caught.value.hint)
+    assert "docs/reference/query.md" in str(caught.value.hint)
     with pytest.raises(UsageError) as caught:
         chosen(runs(), ["los"])
-    assert caught.value.hint == "Did you mean loss?"
+    assert caught.value.hint == "Did you mean metrics.loss?"
 
 
 def test_columns_asked_for_by_name_are_never_left_away_and_those_of_a_family_are() -> None:
@@ -150,7 +151,8 @@ def test_columns_asked_for_by_name_are_never_left_away_and_those_of_a_family_are
     names = [f"p{place}" for place in range(40)]
     assert chosen(of, names, 60)[0].split() == names
     assert len(chosen(of, ["params"], 60)[0].split()) < 12
-    assert chosen(of, ["params"], 60)[-1].startswith("No room for params.p")
+    below = " ".join(chosen(of, ["params"], 60)[3:])
+    assert below.startswith("No room for params.p") and below.endswith("; choose with --columns.")
 
 
 def test_what_a_query_names_is_shown_first_though_it_is_the_same_in_all() -> None:
@@ -191,6 +193,26 @@ def test_names_are_the_shortest_that_tell_columns_apart() -> None:
     assert {"depth", "val.loss", "train.loss", "norm", "params.loss", "metrics.loss", "a.b.c", "x.b.c"} <= set(header)
 
 
+def test_no_heading_of_a_param_or_metric_is_the_name_of_something_else() -> None:
+    params = {"seed": 1, "model.name": "a", "in.tags": 2, "x.Python": 3, "a.and": 4, "run": 5, "age": 6}
+    of = [sample_run(id=ids(n), params={name: f"{value}-{n}" for name, value in params.items()}) for n in (1, 2)]
+    of = [replace(run, metrics={"val.duration": metric(0.5), "metrics": metric(0.1)}) for run in of]
+    header = table(of, None)[0].split()
+    wanted = {"params.seed", "model.name", "in.tags", "x.Python", "a.and", "run", "params.age", "val.duration"}
+    assert wanted | {"metrics.metrics"} <= set(header) and not {"seed", "Python", "and", "duration"} & set(header)
+    assert chosen(of, ["id", "params.seed"])[0].split() == ["id", "params.seed"]
+
+
+def test_what_the_table_shows_can_be_asked_for() -> None:
+    params = {"optim.lr": 0.1, "model/size": 3, "a.b.c": 1, "x.b.c": 2}
+    of = [sample_run(id=ids(n), params=params, metrics={"val/acc": metric(0.5)}) for n in (1, 2)]
+    header = chosen(of, ["lr", "size", "acc", "acc.min", "a.b.c"])[0].split()
+    assert header == ["lr", "size", "acc", "acc.min", "a.b.c"]
+    with pytest.raises(UsageError, match="one of several") as caught:
+        chosen(of, ["c"])
+    assert caught.value.hint == "Did you mean params.a.b.c or params.x.b.c?"
+
+
 def test_numbers_of_a_metric_have_as_many_digits_behind_the_point() -> None:
     assert even_numbers([0.5, 0.85123, 12.0, None]) == ["0.500", "0.851", "12.000", ""]
     assert even_numbers([0.99991, 0.99994]) == ["0.99991", "0.99994"]
@@ -218,7 +240,9 @@ def test_odd_runs_are_listed_at_any_width(width: int | None) -> None:
             assert all(clean(line) == line for line in lines)
             "\n".join(lines).encode()
             if width is not None and width >= 20:
-                assert all(cell_width(line) <= width for line in lines if not line.startswith(("No room", "the same")))
+                told = next((at for at, line in enumerate(lines) if line.startswith(("No room", "the same"))), None)
+                assert all(cell_width(line) <= width for line in lines[:told])
+                assert width < 60 or all(cell_width(line) <= width for line in lines)
 
 
 def test_recorded_escape_sequences_do_not_reach_the_terminal() -> None:

@@ -157,3 +157,9 @@ def test_counts_and_short_names() -> None:
     assert text.short_digest("0123456789abcdef") == "0123456789"
     assert text.short_digest(None) == "no digest"
     assert text.short_id("3kq8f2zxm1n4p7rt") == "3kq8f2zx"
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_is_spelled_as_its_record_spells_it(value: str) -> None:
+    assert text.scalar(value) == text.number(value) == text.scalar(float(value)) == value
+    assert text.scalar(value.lower()) == f'"{value.lower()}"', "a text that would read as that number"

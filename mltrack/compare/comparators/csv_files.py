@@ -11,12 +11,13 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING
 
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding, Unreadable
 from mltrack.compare.comparators.text import marks
 from mltrack.compare.contents.durations import remedy
+from mltrack.compare.contents.headers import SAMPLE, is_header
 from mltrack.compare.contents.measuring import Tally, distance, relative
 from mltrack.compare.contents.trees import changes, excused, is_named
 from mltrack.compare.contents.volatile import Volatile
@@ -56,6 +57,7 @@ def compare(a: Content, b: Content, around: Around) -> Finding:
     if then != now:
         return Finding(DIFFERENT, f"its values were separated by {then!r}, are by {now!r}")
     walk = Walk(around, has_commas=then != ",")
+    walk.begin(list(islice(rows(a, then), SAMPLE + 1)), next(rows(b, then), None))
     for one, other in zip_longest(rows(a, then), rows(b, then)):
         walk.step(one, other)
     return walk.finding()
@@ -116,8 +118,6 @@ class Walk:
     def step(self, one: Row | None, other: Row | None) -> None:
         for side, row in enumerate((one, other)):
             self.counts[side] += row is not None
-        if max(self.counts) == 1:
-            self._begin(one or (), other or ())
         if one == other:
             self.tally.equal(len(one or ()))
             return
@@ -134,16 +134,17 @@ class Walk:
             else:
                 self._cell(x, y, column)
 
-    def _begin(self, one: Row, other: Row) -> None:
-        """The first rows: the header, if there is no number in it."""
-        is_header = bool(one) and not any(self._is_number(cell) for cell in one)
-        self.header = tuple(one) if is_header else ()
+    def begin(self, rows: Sequence[Row], other: Row | None) -> None:
+        """The first rows of one table, in which its header is found, and the first of the other."""
+        one, other = (rows[0] if rows else ()), other or ()
+        has_header = is_header(one, [row for row in rows[1:] if row], self._is_number)
+        self.header = tuple(one) if has_header else ()
         if self.around.ignore:
             names = {i: name.strip() for i, name in enumerate(self.header)}
             self.left_out = {i: name for i, name in names.items() if is_named(self.around.ignore, name)}
         if len(one) != len(other):
             self.shape = f"columns: {len(one):,} then, {len(other):,} now"
-        elif is_header and [cell.strip() for cell in one] != [cell.strip() for cell in other]:
+        elif has_header and [cell.strip() for cell in one] != [cell.strip() for cell in other]:
             x, y = next(pair for pair in zip(one, other) if pair[0].strip() != pair[1].strip())
             self.shape = f"a column was called {x!r}, is {y!r}"
 

@@ -5,7 +5,7 @@ The sample is drawn by the number of the row alone, so it is the same every time
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.comparators import Unreadable
@@ -57,6 +57,16 @@ def name_inside(path: str) -> str:
     return name[: name.rfind(".")] if name.endswith(COMPRESSED) else name
 
 
+def get_ready(path: str) -> None:
+    """Load what a file of this name is read with, which takes longer than most tables: no part of any limit of time."""
+    if name_inside(path).endswith(PARQUET_SUFFIXES):
+        try:
+            import pyarrow.ipc
+            import pyarrow.parquet  # noqa: F401
+        except ImportError:
+            pass  # read_table says so
+
+
 def read_table(path: str, content: Content, exact_rows: int = EXACT_ROWS) -> Table:
     """Read one. Raises Unreadable for what is no table, and where pyarrow is not there for Parquet."""
     name = name_inside(path)
@@ -68,22 +78,25 @@ def read_table(path: str, content: Content, exact_rows: int = EXACT_ROWS) -> Tab
 
 
 def read_text(name: str, content: Content, exact_rows: int) -> Table:
-    """CSV and its kin. The first row is the header unless there is a number in it; then columns are numbered."""
+    """CSV and its kin. Columns without a header are numbered from 1; see `contents.headers`."""
+    from itertools import chain, islice
+
     from mltrack.compare.comparators import csv_files
+    from mltrack.compare.contents.headers import SAMPLE, is_header
 
     if content.size == 0:
         return Table(0, (), {}, {}, 0)
     mark = mark_of(content, {".tsv": "\t", ".tab": "\t", ".psv": "|"}.get(name[-4:], ",;\t|"))
     rows = (row for row in csv_files.rows(content, mark) if row)
     first = next(rows, [])
-    is_header = not any(is_number(cell) for cell in first)
-    names = unique([cell.strip() for cell in first] if is_header else [str(at + 1) for at in range(len(first))])
+    below = list(islice(rows, SAMPLE))
+    has_names = is_header(first, below, is_number)
+    names = unique([cell.strip() for cell in first] if has_names else [str(at + 1) for at in range(len(first))])
     if len(names) > MOST_COLUMNS:
         raise Unreadable(f"it has {len(names):,} columns")
     width = len(names)
-    lines = rows if is_header else chained(first, rows)
     draw = Draw(exact_rows)
-    draw.add(lines)
+    draw.add(chain([] if has_names else [first], below, rows))
     drawn = draw.rows()
     if any(len(row) != width for row in drawn):
         drawn = [[*row[:width], *[""] * (width - len(row))] for row in drawn]
@@ -99,11 +112,6 @@ def mark_of(content: Content, asked: str) -> str:
     with content.open() as file:
         first = file.readline(LONGEST_LINE).decode("utf-8", "replace")
     return mark if mark in first else max(asked, key=first.count)
-
-
-def chained(first: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
-    yield first
-    yield from rows
 
 
 def is_number(cell: str) -> bool:

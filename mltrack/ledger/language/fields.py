@@ -120,6 +120,14 @@ def warning(part: str) -> Field:
     return Field(TEXT, ("warnings", part), f"json_extract(item.value, '$.{part}')", source, many=True)
 
 
+def imported(kind: str, name: str) -> Field:
+    """How the record that is shown came, if it was imported."""
+    source = Source(
+        "record JOIN import ON import.id = record.imported", "record.position", "run.record", is_shared=True
+    )
+    return Field(kind, ("imported", name), f"import.{name}", source)
+
+
 STATUSES = ("finished", "failed", "interrupted", "lost", "running")
 
 FIELDS: Mapping[str, Field] = {
@@ -171,6 +179,9 @@ FIELDS: Mapping[str, Field] = {
     "resources.cpu_seconds": column(DURATION, "resources.cpu_seconds", "cpu_seconds"),
     "parent.kind": column(TEXT, "parent.kind"),
     "parent.run": column(ID, "parent.run"),
+    **{f"imported.{name}": imported(TEXT, name) for name in ("by", "file")},
+    "imported.at": imported(TIME, "at"),
+    "imported.digest_proved": imported(BOOL, "digest_proved"),
     "verdict": Field(TEXT, ("verdict", "grade"), "run.verdict", choices=GRADES),
     "preflight": Field(TEXT, ("preflight", "grade"), "run.preflight"),
     "warnings.kind": warning("kind"),
@@ -222,6 +233,7 @@ ALIASES = {
     "hardware.gpus.memory": "hardware.gpus.memory_bytes",
     "resources.peak_memory": "resources.peak_memory_bytes",
     "parent": "parent.run",
+    "imported": "imported.at",
     "verdict.grade": "verdict",
     "preflight.grade": "preflight",
 }

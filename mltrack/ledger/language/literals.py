@@ -35,7 +35,7 @@ DATE = re.compile(
     re.ASCII,
 )
 EXPECTED = {
-    TIME: 'expected a time: 2026-11-01, "2026-11-01 12:00", -2d, today, yesterday',
+    TIME: 'expected a time: 2026-11-01, "2026-11-01 12:00", -2d, "2 days ago", today, yesterday',
     DURATION: "expected a duration: 90, 30s, 1.5h, 2d",
     SIZE: "expected a size: 1500, 10MB, 1GiB",
     BOOL: "expected true or false",
@@ -124,6 +124,8 @@ def read_time(text: str, now: datetime) -> tuple[str, str] | None:
             return stamp(day), stamp(day + timedelta(days=1))
         if word == "now":
             return moment(now)
+        if word.endswith(" ago") and word[:1].isdigit():
+            word = f"-{word.removesuffix(' ago')}"
         if word[:1] in ("-", "+"):
             seconds = read_amount(word, SECONDS)
             return None if seconds is None else moment(now + timedelta(seconds=seconds))

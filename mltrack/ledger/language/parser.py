@@ -165,7 +165,10 @@ class Parser:
             raise self.wrong(f"{name} has names: write {name}.NAME", token)
         near = nearest_field(name.split(":")[0] if ":" in name else name)
         advice = f"did you mean {near}?" if near else "see docs/reference/query.md"
-        raise self.wrong(f"there is no field called {name[:60]}; {advice}", token)
+        if self.here.kind == END and len(self.tokens) == 2 and not near:
+            advice = f"a name is asked for by: name = {name[:60]}, a tag by: tag:{name[:60]}"
+        said = f"there is no field called {name[:60]}; {advice}"
+        raise QueryError(self.text, token.at, said, unknown=name)
 
     def about(self, asked: Asked) -> Node:
         """What is said of a field."""

@@ -17,13 +17,16 @@ class QueryError(UsageError):
     the caret.
     """
 
-    def __init__(self, text: str, at: int, expected: str) -> None:
+    def __init__(self, text: str, at: int, expected: str, unknown: str = "") -> None:
+        """`unknown`: the name there that is no field's, of which those who know the runs may have more to say."""
         start = max(0, at - AROUND) if len(text) > 2 * AROUND else 0
         end = at + AROUND if len(text) > 2 * AROUND else len(text)
         before = ("... " if start else "") + one_line(text[start:at])
         behind = one_line(text[at:end]) + (" ..." if end < len(text) else "")
         super().__init__(f"{PREFIX}{before}{behind}", f"{' ' * (len(PREFIX) + 1 + cells(before))}^ {expected}")
+        self.text = text
         self.at = at
+        self.unknown = unknown
         self.expected = expected
 
     def __str__(self) -> str:

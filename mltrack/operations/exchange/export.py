@@ -7,8 +7,10 @@ under its name only when it is whole.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -16,7 +18,8 @@ from mltrack.errors import NotFound, StorageError, UsageError
 from mltrack.nouns import noun
 from mltrack.operations.exchange.lines import line_of, shown_of
 from mltrack.operations.request import Tell
-from mltrack.operations.seeing.selection import Choice, split
+from mltrack.operations.running.outputs import note_written
+from mltrack.operations.seeing.selection import Choice, in_order, query_of, split
 
 if TYPE_CHECKING:
     from mltrack.ledger.bulk import Stored
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from mltrack.project import Project
 
 FORMATS = ("jsonl", "json", "csv", "parquet")
+NAMES = ", ".join(FORMATS)
+GZIP = ".gz"
+SHEETS = ("xlsx", "xls", "ods", "numbers")
 
 Advance = Callable[[int], None]
 """Called with how many runs were written since the last call."""
@@ -81,31 +87,19 @@ def chosen_ids(project: Project, request: ExportRequest, tell: Tell) -> Sequence
     choice = request.choice
     named, asked = split(project, choice.words)
     found = dict.fromkeys(run.id for run in named)
-    if asked or choice.where or choice.since or choice.branch or not named:
-        query = query_of(request, asked)
-        from mltrack.operations.asking import tell_unknown
-
-        tell_unknown(project, query, tell)
+    if asked or choice.asks or not named:
+        query = replace(query_of(project, choice, asked, tell), include_deleted=request.hidden)
         found |= dict.fromkeys(asked_for(project, query))
         living = [run.id for run in alive(project) if fits(run, query)]
     else:
-        living = [run.id for run in named if run.status == "running"]
+        found = dict.fromkeys(in_order(project, list(found), choice, tell))
+        living = [run.id for run in named if run.status == "running" and run.id in found]
     for run in living:
         found.pop(run, None)
         tell(f"{run} has not ended: it is left out.")
     if not found:
         raise NotFound("No run fits.", "See what there is: mltrack ls")
     return list(found)
-
-
-def query_of(request: ExportRequest, words: Sequence[str]) -> RunQuery:
-    from mltrack.ledger.queries import RunQuery
-    from mltrack.operations.asking import condition_of
-
-    choice = request.choice
-    where = [f"({choice.where})"] if choice.where and words else [choice.where] if choice.where else []
-    condition = condition_of([*words, *where], choice.since, choice.branch)
-    return RunQuery(choice.limit, choice.sort, include_deleted=request.hidden, where=condition)
 
 
 def asked_for(project: Project, query: RunQuery) -> list[str]:
@@ -115,18 +109,37 @@ def asked_for(project: Project, query: RunQuery) -> list[str]:
 
 
 def form_of(form: str | None, target: Path | None) -> str:
-    """The format that was asked for, or that the file's name says. Raises UsageError."""
-    name = form or (target.suffix[1:].lower() if target is not None else "")
-    if form is None and name not in FORMATS:
-        return "jsonl"
-    if name not in FORMATS:
-        raise UsageError(f"There is no format {name[:40]!r}.", f"Formats: {', '.join(FORMATS)}.")
-    return name
+    """The format that was asked for, else the one that the file's name says. Raises UsageError for what is none."""
+    name = "" if target is None else target.name
+    packed = name.lower().endswith(GZIP)
+    ending = Path(name[: -len(GZIP)] if packed else name).suffix[1:].lower()
+    found = form or ending or FORMATS[0]
+    if found not in FORMATS and form is None:
+        hint = "A spreadsheet opens CSV: -o runs.csv" if ending in SHEETS else f"Or say which with --format: {NAMES}."
+        raise UsageError(f"No format has the ending .{ending[:40]}.", f"Endings are those of the formats. {hint}")
+    if found not in FORMATS:
+        raise UsageError(f"There is no format {found[:40]!r}.", f"Formats: {NAMES}.")
+    if packed and found == "parquet":
+        raise UsageError("Parquet is compressed already.", "Leave .gz out of the name.")
+    return found
+
+
+@contextmanager
+def packing(file: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
+    """A file that what is written to goes into another one, compressed by gzip where the name ends so."""
+    if not path.name.lower().endswith(GZIP):
+        yield file
+        return
+    import gzip
+
+    with gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:  # no name, no time: the same runs are the same bytes
+        yield packed  # type: ignore[misc]
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears under its name when all was written to it; nothing is left of one that was not.
+    """A file that appears under its name when all was written to it, with the rights of one that was there; nothing is
+    left of one that was not.
 
     Raises UsageError where there is a directory, StorageError where it cannot be written.
     """
@@ -140,10 +153,13 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     temporary = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
+            if place.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(place.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, place)
+        note_written(place)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror}.", "Free some space, or choose another place."

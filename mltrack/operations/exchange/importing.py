@@ -14,10 +14,13 @@ from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
 
 from mltrack.errors import Damaged
+from mltrack.ledger.deriving import nothing_known
+from mltrack.ledger.members import Known
 from mltrack.nouns import noun
-from mltrack.operations.exchange.completing import CONTENT, Refused, completed, content_of
+from mltrack.operations.exchange.completing import completed, content_of
 from mltrack.operations.exchange.judging import Given, judged
-from mltrack.operations.exchange.reading import Bad, Piece, pieces
+from mltrack.operations.exchange.reading import Bad, Piece, at_hand, pieces
+from mltrack.operations.exchange.refused import Refused
 from mltrack.operations.exchange.workers import answers
 from mltrack.redact import Redactor
 
@@ -53,8 +56,8 @@ class ImportReport:
     """Edits that are new."""
     applied: bool
     refused: tuple[Bad, ...] = ()
-    unlike: tuple[str, ...] = ()
-    """Ids of runs that are here, and of which the file says something else; nothing was taken over of them."""
+    other_ids: int = 0
+    """Of the new ones, those that no digest proves and that had an id: they got another one."""
 
 
 @dataclass
@@ -66,10 +69,10 @@ class Tally:
     ids: dict[str, bool] = field(default_factory=dict)
     """Of the new runs: are they proved?"""
     refused: list[Bad] = field(default_factory=list)
-    unlike: dict[str, None] = field(default_factory=dict)
+    other_ids: int = 0
     times: Counter[str] = field(default_factory=Counter)
-    known: dict[bytes, Any] = field(default_factory=dict)
-    """Sets of packages that were met before."""
+    known: Known = field(default_factory=nothing_known)
+    """What records that were met before had alike."""
 
     def note(self, run: str, is_proved: bool) -> None:
         if run not in self.here:
@@ -84,16 +87,17 @@ def import_runs(
     from mltrack.ledger.bulk import take_over
 
     ledger = project.ledger
-    tally = Tally(ledger.ids())
-    found = batches(project, request, tally, pieces(file, request.name), progress)
     events = 0
-    if request.dry_run:
-        for batch in found:
-            events += sum(len(entry.events) for entry in batch if entry.record.id in tally.ids)
-    else:
-        events = take_over(ledger, found, request.name).events
-        if tally.ids:
-            ledger.note_let_go(tally.ids)
+    with at_hand(file, project.state) as whole:
+        tally = Tally(ledger.ids())
+        found = batches(project, request, tally, pieces(whole, request.name), progress)
+        if request.dry_run:
+            for batch in found:
+                events += sum(len(entry.events) for entry in batch if entry.record.id in tally.ids)
+        else:
+            events = take_over(ledger, found, request.name).events
+    if tally.ids and not request.dry_run:
+        ledger.note_let_go(tally.ids)
     return ImportReport(
         tally.read,
         len(tally.ids),
@@ -101,7 +105,7 @@ def import_runs(
         events,
         not request.dry_run,
         tuple(tally.refused),
-        tuple(tally.unlike),
+        tally.other_ids,
     )
 
 
@@ -115,7 +119,7 @@ def batches(
     """What the ledger takes over, many runs at a time. The first are judged here, those of a large file by workers."""
     from mltrack.ledger.bulk import dictionary
 
-    judge = Judge(project, request, tally, Redactor(os.environ))
+    judge = Judge(request, tally, Redactor(os.environ))
     chunks = chunked(found, progress)
     first = next(chunks, [])
     yield judge.entries(first, [None] * len(first))
@@ -145,7 +149,6 @@ def chunked(found: Iterator[Piece | Bad], progress: Progress | None) -> Iterator
 class Judge:
     """Turns pieces into what the ledger takes, and counts."""
 
-    project: Project
     request: ImportRequest
     tally: Tally
     redactor: Redactor
@@ -169,7 +172,7 @@ class Judge:
         found: list[Entry] = []
         try:
             if isinstance(piece, Piece):
-                found = entries_of(self.project, piece.data, self.tally, self.redactor)
+                found = entries_of(piece.data, self.tally, self.redactor)
                 self.tally.read += 1
         except Refused as error:
             bad = Bad(piece.number, error.reason, error.hint)
@@ -186,29 +189,28 @@ class Judge:
         return found
 
 
-def entries_of(project: Project, line: bytes, tally: Tally, redactor: Redactor) -> list[Entry]:
+def entries_of(line: bytes, tally: Tally, redactor: Redactor) -> list[Entry]:
     """What a line adds to the ledger. Raises Refused."""
     found = judged(line, tally.known)
-    entries = sealed_here(project, found.document, tally, redactor) if isinstance(found, Given) else list(found.entries)
+    entries = sealed_here(found.document, tally, redactor) if isinstance(found, Given) else list(found.entries)
     for entry in entries:
         tally.note(entry.record.id, entry.is_proved)
     return entries
 
 
-def sealed_here(project: Project, document: dict[str, Any], tally: Tally, redactor: Redactor) -> list[Entry]:
-    """A record that no digest proves, completed and sealed; nothing of a run that is here. Raises Refused."""
+def sealed_here(document: dict[str, Any], tally: Tally, redactor: Redactor) -> list[Entry]:
+    """A record that no digest proves, completed and sealed under an id that is made from what it says; so it never
+    takes the place of another run, and a second time adds nothing. Raises Refused."""
     from mltrack.ledger.bulk import Entry
     from mltrack.ledger.deriving import prepared
     from mltrack.ledger.ledger import sealed_bytes
 
     content = content_of(document)
-    run = completed(document, content, redactor, tally.times[content])
-    if not document.get("id"):
+    has_id = document.get("id") is not None
+    run = completed(document, content, redactor, 0 if has_id else tally.times[content])
+    if not has_id:
         tally.times[content] += 1
-    if run.id in tally.ids:
-        raise Refused(f"another line is of the run {run.id} too", "Leave one, or leave `id` out of both.")
-    if run.id in tally.here:
-        is_same = project.ledger.get(run.id).origin.get(CONTENT) == content
-        tally.unlike.update({} if is_same else {run.id: None})
+    if run.id in tally.ids or run.id in tally.here:
         return []
+    tally.other_ids += has_id
     return [Entry(prepared(sealed_bytes(run), tally.known), is_proved=False)]

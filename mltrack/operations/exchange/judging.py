@@ -10,20 +10,19 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mltrack.errors import MltrackError
-from mltrack.ledger.bulk import Entry
+from mltrack.ledger.bulk import Entry, Stored
 from mltrack.ledger.deriving import prepared
-from mltrack.ledger.events import Event, event_from, fold
+from mltrack.ledger.events import Event, event_from, is_deleted
+from mltrack.ledger.members import Known
 from mltrack.ledger.shape import is_id
-from mltrack.noun_json import from_dict, to_dict
-from mltrack.operations.exchange.completing import Refused
-from mltrack.operations.exchange.lines import proved_at_sight, said_by
-from mltrack.records import Run
+from mltrack.operations.exchange.lines import Said, differing, document_of, proved_at_sight, said_by
+from mltrack.operations.exchange.refused import Refused
 
-EDITED = ("name", "tags", "notes")
-"""Fields of a line that its events decide, and that a person may have changed in it."""
+EDITED = ("name", "tags", "notes", "hidden")
+"""Fields of a line that its events decide, and that can be changed here."""
 
 KINDS = frozenset(
-    ("name", "tag", "untag", "note", "delete", "restore", "drop", "verdict", "calibration", "environment", "import")
+    ("name", "tag", "untag", "note", "delete", "restore", "drop", "verdict", "calibration", "environment")
 )
 
 
@@ -39,7 +38,7 @@ class Given(NamedTuple):
     document: dict[str, Any]
 
 
-def judged(line: bytes, known: dict[bytes, Any]) -> Proved | Given:
+def judged(line: bytes, known: Known) -> Proved | Given:
     """What a line is; `known` is for `deriving.prepared`. Raises Refused."""
     at_sight = proved_at_sight(line)
     if at_sight is not None:
@@ -53,12 +52,12 @@ def judged(line: bytes, known: dict[bytes, Any]) -> Proved | Given:
     if any(entry.record.id != run for entry in records):
         raise Refused("it holds records of different runs", "Export it again.")
     events = events_of(said.events, run)
-    check_edits(document, json.loads(said.records[0][1]), events)
+    check_edits(document, said, run, events)
     records[0] = records[0]._replace(events=events)
     return Proved(tuple(records))
 
 
-def entry_of(data: bytes, known: dict[bytes, Any]) -> Entry:
+def entry_of(data: bytes, known: Known) -> Entry:
     try:
         return Entry(prepared(data, known))
     except MltrackError as error:
@@ -72,22 +71,20 @@ def events_of(values: list[Any], run: str) -> tuple[Event, ...]:
         raise refused(error) from error
     if any(event.run != run for event in events):
         raise Refused("an event in it is of another run", "Export it again.")
-    return tuple(event for event in events if event.kind != "import")
+    return events
 
 
-def check_edits(document: Mapping[str, Any], record: Mapping[str, Any], events: tuple[Event, ...]) -> None:
-    """Refuse a line in which somebody changed what its events decide: it would be lost in silence."""
+def check_edits(document: Mapping[str, Any], said: Said, run: str, events: tuple[Event, ...]) -> None:
+    """Refuse a line in which somebody changed what its records and events decide: it would be lost in silence."""
     if any(event.kind not in KINDS for event in events):
         return  # a newer mltrack knows what they do
-    after = to_dict(fold(from_dict(Run, record), events))
-    for name in EDITED:
-        if name in document and document[name] != after[name]:
-            raise Refused(
-                f"its {name} are not what its record and its events come to"
-                if name != "name"
-                else "its name is not what its record and its events come to",
-                "Change them when it is here: mltrack tag, mltrack note.",
-            )
+    digests, records = zip(*said.records, strict=True)
+    name = differing(document, document_of(Stored(run, digests, records, events), is_deleted(events)))
+    if name is not None:
+        raise Refused(
+            f"its {name[:60]} {'are' if name.endswith('s') else 'is'} not what its record and its events come to",
+            "Change it when it is here: mltrack tag, note, hide." if name in EDITED else "Export it again.",
+        )
 
 
 def refused(error: MltrackError) -> Refused:

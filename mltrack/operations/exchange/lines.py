@@ -8,7 +8,7 @@ record with a tail behind it, so that neither side need parse it. See `docs/guid
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mltrack.digest import canonical_json, digest_bytes, plain
@@ -24,6 +24,8 @@ LATER: Mapping[str, Any] = {"verdict": None, "calibrations": [], "environment_ke
 EVENTS, SEALED, NOT_SEALED, OTHERS, HIDDEN = "events", "sealed", "not_sealed", "other_records", "hidden"
 OURS = (*UNSEALED, EVENTS, SEALED, NOT_SEALED, OTHERS, HIDDEN)
 """Keys of a line that are not the record's."""
+BESIDE = (*LATER, EVENTS, SEALED, NOT_SEALED, OTHERS, HIDDEN)
+"""Those of them that say something only beside a record that its digest proves."""
 
 DIGEST_KEY = b',"record_digest":"'
 WORDS = tuple(f'"{name}":'.encode() for name in (*LATER, EVENTS, "record_digest"))
@@ -132,6 +134,9 @@ def canonical(value: Any) -> bytes:
         return canonical_json(value)
 
 
-def differing(document: Mapping[str, Any], expected: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """Which of those fields of a line are not what its record and its events come to."""
-    return [name for name in names if name in document and document[name] != expected.get(name)]
+def differing(document: Mapping[str, Any], expected: Mapping[str, Any]) -> str | None:
+    """The first field of a line that is not what its record and its events come to; `expected` is the line that an
+    export would write. What a line does not say is no difference."""
+    wanted = {HIDDEN: False, **expected}
+    names = [name for name in document if name not in (EVENTS, SEALED, NOT_SEALED, "record_digest", "imported")]
+    return next((name for name in names if name not in wanted or document[name] != wanted[name]), None)

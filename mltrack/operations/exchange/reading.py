@@ -9,18 +9,21 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NamedTuple, cast
 
-from mltrack.errors import UsageError
+from mltrack.errors import Damaged, StorageError, UsageError
 
 LONGEST = 64 << 20
 """Bytes of a run's line. One with 12,000 metrics has two million."""
 
 BLOCK = 1 << 20
 BLANKS = " \t\r\n"
+GZIP = b"\x1f\x8b"
 
 OTHERS = (
-    (b"\x1f\x8b", "is compressed by gzip", "gzip -dc FILE | mltrack import -"),
+    (b"\x1f\x8b", "is compressed by gzip twice", "gzip -dc FILE | mltrack import -"),
     (b"\x28\xb5\x2f\xfd", "is compressed by zstd", "zstd -dc FILE | mltrack import -"),
     (b"\xfd7zXZ", "is compressed by xz", "xz -dc FILE | mltrack import -"),
     (b"BZh", "is compressed by bzip2", "bzip2 -dc FILE | mltrack import -"),
@@ -48,9 +51,52 @@ class Bad(NamedTuple):
     hint: str
 
 
+@contextmanager
+def at_hand(file: IO[bytes], directory: Path) -> Iterator[IO[bytes]]:
+    """The same file if one may go back in it; else (a pipe) all that comes out of it, in a file without a name in
+    `directory`: who writes it may take an hour, and the ledger must not be locked so long. Raises StorageError."""
+    if file.seekable():
+        yield file
+        return
+    from shutil import copyfileobj
+    from tempfile import TemporaryFile
+
+    with TemporaryFile(dir=directory) as whole:
+        try:
+            copyfileobj(file, whole, BLOCK)
+            whole.seek(0)
+        except OSError as error:
+            raise StorageError(
+                f"What is to be imported cannot be kept in {directory}: {error.strerror}.", "Free some space."
+            ) from error
+        yield whole
+
+
 def pieces(file: IO[bytes], name: str) -> Iterator[Piece | Bad]:
-    """What a file holds, one run after the other; empty lines are passed over. Raises UsageError for a file of another
-    kind."""
+    """What a file holds, compressed by gzip or not, one run after the other; empty lines are passed over.
+
+    Raises UsageError for a file of another kind, Damaged for a compressed one that is not whole.
+    """
+    begin = file.tell()
+    if file.read(len(GZIP)) != GZIP:
+        file.seek(begin)
+        yield from plain_pieces(file, name)
+        return
+    import gzip
+    import zlib
+
+    file.seek(begin)
+    with gzip.GzipFile(fileobj=file, mode="rb") as inside:
+        try:
+            yield from plain_pieces(cast("IO[bytes]", inside), name)
+        except (OSError, EOFError, zlib.error) as error:
+            raise Damaged(
+                f"{'Standard input' if name == '-' else name} cannot be decompressed: {str(error).rstrip('.')}.",
+                "Is the file whole? Fetch it again.",
+            ) from error
+
+
+def plain_pieces(file: IO[bytes], name: str) -> Iterator[Piece | Bad]:
     start = file.readline(LONGEST + 1)
     for magic, what, hint in OTHERS:
         if start.startswith(magic):
@@ -80,31 +126,81 @@ def skip_line(file: IO[bytes], start: bytes) -> None:
 
 
 def items(file: IO[bytes], start: bytes) -> Iterator[Piece | Bad]:
-    """The objects of a JSON list, or of a text of several: they need not stand on lines of their own."""
-    decoder, texts = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")()
-    number, ends, is_list = 0, False, start.lstrip().startswith(b"[")
+    """The objects of a JSON list, or of a text of several: they need not stand on lines of their own. A list ends, and
+    nothing is behind it; else something is missing, and the last that comes is a Bad."""
+    text = Text(file, start)
+    number = 0
     try:
-        text = texts.decode(start).lstrip().removeprefix("[")
+        is_list = text.peek() == "["
+        if is_list:
+            text.skip()
         while True:
-            text = text.lstrip(BLANKS)
-            if is_list and number:
-                text = text.removeprefix(",").lstrip(BLANKS)
-            if (is_list and text.startswith("]")) or (ends and not text):
+            sign = text.peek()
+            if not sign and not is_list:
                 return
-            end = end_of(decoder, text)
-            if end:
-                number += 1
-                yield Piece(number, text[:end].encode("utf-8", "surrogatepass"))
-                text = text[end:]
-                continue
-            if ends or end is None or len(text) > LONGEST:
-                yield unreadable(number + 1, end is None, len(text) > LONGEST)
+            if is_list and sign == "]" and not text.was_comma:
+                text.skip()
+                if text.peek():
+                    yield Bad(number + 1, "there is more behind the end of the list", "One list to a file.")
                 return
-            block = file.read(max(BLOCK, len(text)))  # twice as much each time: a long item is tried few times
-            ends = not block
-            text += texts.decode(block, final=ends)
+            number += 1
+            yield (item := text.item(number))
+            if isinstance(item, Bad):
+                return
+            if is_list and text.peek() not in ("]", ","):
+                yield Bad(number + 1, "the list does not go on with a comma or end", WHOLE)
+                return
+            text.skip_comma(is_list)
     except UnicodeDecodeError:
         yield Bad(number + 1, "it is not UTF-8", "Export it again, or convert it with iconv.")
+
+
+class Text:
+    """The text of a file, from where it was read to; a block of it in memory, or an item."""
+
+    def __init__(self, file: IO[bytes], start: bytes) -> None:
+        self.file = file
+        self.decoder = json.JSONDecoder()
+        self.texts = codecs.getincrementaldecoder("utf-8")()
+        self.text = ""
+        self.waiting = start
+        self.ends = False
+        self.was_comma = False
+
+    def peek(self) -> str:
+        """The next character that is no blank, which what is left then begins with; "" at the end."""
+        self.text = self.text.lstrip(BLANKS)
+        while not self.text and not self.ends:
+            self.more(BLOCK)
+            self.text = self.text.lstrip(BLANKS)
+        return self.text[:1]
+
+    def more(self, size: int) -> None:
+        block, self.waiting = self.waiting or self.file.read(size), b""
+        self.ends = not block
+        self.text += self.texts.decode(block, final=self.ends)
+
+    def skip(self) -> None:
+        self.text = self.text[1:]
+
+    def skip_comma(self, is_list: bool) -> None:
+        self.was_comma = is_list and self.peek() == ","
+        if self.was_comma:
+            self.skip()
+
+    def item(self, number: int) -> Piece | Bad:
+        """The JSON value that comes next."""
+        while True:
+            end = end_of(self.decoder, self.text)
+            if end:
+                found, self.text = self.text[:end], self.text[end:]
+                return Piece(number, found.encode("utf-8", "surrogatepass"))
+            if self.ends or end is None or len(self.text) > LONGEST:
+                return unreadable(number, end is None, len(self.text) > LONGEST)
+            self.more(max(BLOCK, len(self.text)))  # twice as much each time: a long item is tried few times
+
+
+WHOLE = "Is the file whole? Its end may be missing."
 
 
 def end_of(decoder: json.JSONDecoder, text: str) -> int | None:
@@ -122,4 +218,4 @@ def unreadable(number: int, is_deep: bool, is_long: bool) -> Bad:
         return Bad(number, "it is nested too deeply", "A run is never so deep.")
     if is_long:
         return Bad(number, f"it is longer than {LONGEST >> 20} MiB, or no JSON", "A run is never that long.")
-    return Bad(number, "it is no JSON", "Is the file whole? Its end may be missing.")
+    return Bad(number, "it is no JSON", WHOLE)

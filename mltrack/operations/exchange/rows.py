@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from mltrack.digest import plain
 from mltrack.errors import UsageError
-from mltrack.flat import FACTS, TIMES, Scalar, flat
+from mltrack.flat import FACTS, Scalar, flat
+from mltrack.operations.seeing.frames import BOOL, FLOAT, INT, TIME, kind_for, time_of, trait_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,20 +25,20 @@ GROUP = 5000
 """Rows of a group in a Parquet file, at most; fewer where they are wide."""
 CELLS = 2_000_000
 """Cells that are in memory at a time, about."""
-LARGEST = 1 << 63
 
 
-def columns_of(documents: Iterable[Mapping[str, Any]]) -> dict[str, set[type]]:
-    """Each column of some runs, facts first, then params and metrics, each as it came up; with the types in it."""
-    facts: dict[str, set[type]] = {name: set() for name in FACTS}
-    params: dict[str, set[type]] = {}
-    metrics: dict[str, set[type]] = {}
+def columns_of(documents: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """Each column of some runs, facts first, then params and metrics, each as it came up; with the traits of what is
+    in it."""
+    facts: dict[str, set[str]] = {name: set() for name in FACTS}
+    params: dict[str, set[str]] = {}
+    metrics: dict[str, set[str]] = {}
     for document in documents:
         for name, value in flat(document).items():
             place = facts if name in facts else params if name.startswith("params.") else metrics
-            kinds = place.setdefault(name, set())
+            traits = place.setdefault(name, set())
             if value is not None:
-                kinds.add(float if type(value) is int and not -LARGEST <= value < LARGEST else type(value))
+                traits.add(trait_of(value))
     return {**facts, **params, **metrics}
 
 
@@ -63,7 +63,7 @@ def cell(value: Scalar) -> Scalar:
 
 
 def write_parquet(out: IO[bytes], documents: Documents, advance: Advance) -> None:
-    """Parquet with types: numbers, booleans, times in UTC; texts where kinds are mixed. Raises UsageError."""
+    """Parquet with types, those of the facts always the same; a column of several kinds is text. Raises UsageError."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -72,7 +72,7 @@ def write_parquet(out: IO[bytes], documents: Documents, advance: Advance) -> Non
             "Parquet needs pyarrow, which is not installed.", 'pip install "mltrack-ledger[parquet]", or --format csv.'
         ) from error
     kinds = columns_of(documents())
-    schema = pa.schema([(str(plain(name)), arrow_type(pa, name, found)) for name, found in kinds.items()])
+    schema = pa.schema([(str(plain(name)), arrow_type(pa, kind_for(name, found))) for name, found in kinds.items()])
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         for group in groups(documents(), max(1, min(GROUP, CELLS // len(kinds)))):
             arrays = [column(group, name, field.type) for name, field in zip(kinds, schema)]
@@ -91,14 +91,9 @@ def groups(documents: Iterable[Mapping[str, Any]], most: int) -> Iterator[list[M
         yield found
 
 
-def arrow_type(pa: Any, name: str, kinds: set[type]) -> pa.DataType:
-    if name in TIMES:
-        return pa.timestamp("us", tz="UTC")
-    if kinds == {bool}:
-        return pa.bool_()
-    if kinds == {int}:
-        return pa.int64()
-    return pa.float64() if kinds and kinds <= {int, float} else pa.string()
+def arrow_type(pa: Any, kind: str) -> pa.DataType:
+    types = {BOOL: pa.bool_(), INT: pa.int64(), FLOAT: pa.float64(), TIME: pa.timestamp("us", tz="UTC")}
+    return types.get(kind, pa.string())
 
 
 def column(rows: Sequence[Mapping[str, Scalar]], name: str, kind: pa.DataType) -> pa.Array:
@@ -110,26 +105,10 @@ def column(rows: Sequence[Mapping[str, Scalar]], name: str, kind: pa.DataType) -
     elif pa.types.is_string(kind):
         values = [None if value is None else text_of(value) for value in values]
     elif pa.types.is_floating(kind):
-        values = [None if value is None else number_of(value) for value in values]
+        values = [None if value is None else float(value) for value in values]
     return pa.array(values, kind)
 
 
 def text_of(value: Scalar) -> str:
     shown = cell(value)
     return shown if isinstance(shown, str) else repr(shown)
-
-
-def number_of(value: Any) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-
-
-def time_of(value: Any) -> Any:
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
-        return None

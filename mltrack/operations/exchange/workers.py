@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from mltrack.errors import Damaged, MltrackError
+from mltrack.errors import Damaged
 from mltrack.ledger.crew import Crew
-from mltrack.ledger.deriving import Prepared, from_plain_tuple, plain_tuple, prepared
+from mltrack.ledger.deriving import Prepared, from_plain_tuple, nothing_known, plain_tuple, prepared
 from mltrack.ledger.packing import Packer
 from mltrack.operations.exchange.lines import proved_at_sight
 
@@ -23,7 +23,7 @@ class Check:
     def __init__(self, dictionary: tuple[int, bytes] | None) -> None:
         self.number = None if dictionary is None else dictionary[0]
         self.packer = Packer(b"" if dictionary is None else dictionary[1])
-        self.known: dict[bytes, Any] = {}
+        self.known = nothing_known()
 
     def __call__(self, lines: Sequence[bytes]) -> list[tuple[Any, ...] | None]:
         return [self.record_of(line) for line in lines]
@@ -31,8 +31,8 @@ class Check:
     def record_of(self, line: bytes) -> tuple[Any, ...] | None:
         try:
             seen = proved_at_sight(line)
-            record = None if seen is None else prepared(seen[1], self.known)
-        except (MltrackError, RecursionError):
+            record = None if seen is None else prepared(seen[1], self.known, seen[0])
+        except Exception:  # whatever it is: who asked judges the line again, and says what is wrong with it
             return None
         if record is None:
             return None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mltrack.digest import to_raw
-from mltrack.errors import DataMissing, MltrackError
+from mltrack.errors import Damaged, DataMissing, MltrackError
 from mltrack.nouns import noun
 from mltrack.operations.keeping.copies import files_of, record_copies, with_copies
 from mltrack.operations.keeping.reach import Reach
@@ -39,6 +39,7 @@ def repair(project: Project, troubles: Sequence[Trouble], damages: Sequence[Dama
     objects = [trouble for trouble in troubles if trouble.whole is not None]
     records = {t.problem.digest for t in troubles if t.problem.kind == "record" and t.problem.digest is not None}
     mended_records = {digest for digest in records if mend_record(project, digest)}
+    are_rows_mended = any(t.problem.kind == "rows" for t in troubles) and mend_rows(project)
     whole = {digest: is_whole(project, digest) for digest in {trouble.whole or "" for trouble in objects} - {""}}
     is_needed = {trouble.whole for trouble in objects if trouble.problem.run is not None}
     names = list(dict.fromkeys(damage.pack for damage in damages if damage.pack is not None))
@@ -49,6 +50,8 @@ def repair(project: Project, troubles: Sequence[Trouble], damages: Sequence[Dama
         kind, digest = trouble.problem.kind, trouble.problem.digest
         if kind == "record":
             is_good = digest in mended_records
+        elif kind == "rows":
+            is_good = are_rows_mended
         elif trouble.whole in is_needed:
             is_good = whole[trouble.whole or ""]
         else:  # no run needs it, so that it is gone is as good
@@ -102,3 +105,12 @@ def mend_record(project: Project, digest: str) -> bool:
         if digest not in project.ledger.damaged_records():
             return True
     return False
+
+
+def mend_rows(project: Project) -> bool:
+    """Make the rows that lists and queries read anew, from the records and edits."""
+    try:
+        project.ledger.derive_all_again()
+    except Damaged:
+        return False
+    return not project.ledger.stale_runs()

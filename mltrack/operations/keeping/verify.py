@@ -29,7 +29,7 @@ class Problem:
     """Something that does not hold. `run` and `path` say what it touches, where that is known."""
 
     kind: str
-    """Here "damaged", "missing", "pack", "record" or "ledger"."""
+    """Here "damaged", "missing", "pack", "record", "rows" or "ledger"."""
     message: str
     digest: str | None = None
     run: str | None = None
@@ -123,6 +123,8 @@ def ledger_troubles(project: Project) -> Iterator[Trouble]:
     sentences = {damaged(digest).message: digest for digest in records}
     for sentence in project.ledger.check():
         yield Trouble(Problem("record", sentence, sentences.get(sentence)))
+    for run in project.ledger.stale_runs() if not records else ():
+        yield Trouble(Problem("rows", f"What lists and queries say of {run} is not what its record says.", run=run))
     has_sealed = (project.state / FILE).exists()
     if has_sealed and not project.ledger.ids() and next(project.store.all_objects(), None) is not None:
         message = "The ledger has no record, though the store has objects: it was lost. `mltrack pull` brings it back."

@@ -18,7 +18,7 @@ from mltrack.operations.running.foresight import with_preflight
 from mltrack.operations.running.outputs import artifact_paths, own_output, remember
 from mltrack.operations.running.params import without_unread
 from mltrack.operations.running.ranks import with_ranks
-from mltrack.operations.running.seal import seal
+from mltrack.operations.running.seal import PATIENCE, seal
 from mltrack.operations.running.told import with_told
 from mltrack.operations.series import keep_points
 from mltrack.records import Resources, Run, Warning
@@ -50,7 +50,7 @@ def finish(recording: Recording, beside: Beside, outcome: Outcome) -> Run:
     )
     run = replace(run, resources=keep_samples(run.resources, recording.rundir, project.store, run.hardware.gpus))
     run = with_preflight(project, run, recording)
-    sealed = seal(project, run, recording.rundir)
+    sealed = seal(project, run, recording.rundir, PATIENCE)
     if beside.code.packs:  # the store is the keeper now
         drop_refs(beside.code, git_dirs(recording.captured))
     read = {item.path for item in run.inputs}

@@ -1,7 +1,8 @@
 """Which files are not code: declared inputs, outputs and metrics files, and what earlier runs wrote.
 
 Without this rule the first run's `metrics.json` would be part of the second run's code. `.mltrack/artifact-paths`
-caches what earlier runs wrote, because it is asked before every start; the ledger can always say it again.
+caches what earlier runs wrote, because it is asked before every start; the ledger can always say it again. Nor are the
+plots, reports and exports code that mltrack wrote itself.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from mltrack.project import Project
 
 CACHE = "artifact-paths"
+WRITTEN = "written-files"
+"""Files that mltrack itself wrote in the project (plots, reports, exports), as they were when it had written them."""
+MOST_WRITTEN = 1000
 
 
 def output_rule(project: Project, declared: Declared, prefix: str) -> Callable[[bytes], bool]:
@@ -27,7 +31,7 @@ def output_rule(project: Project, declared: Declared, prefix: str) -> Callable[[
     Declared inputs are kept as such: as code too, a data set that git does not know would be packed twice.
     """
     earlier = artifact_paths(project)
-    own = own_output(project.root)
+    own = own_output(project.root) | written_files(project)
     patterns = [*declared.outputs, *declared.metrics]
     start = os.fsencode(prefix)
 
@@ -43,6 +47,55 @@ def output_rule(project: Project, declared: Declared, prefix: str) -> Callable[[
         return is_data and Path(name).suffix.lower() not in CODE_SUFFIXES
 
     return is_output
+
+
+def note_written(place: Path) -> None:
+    """Remember a file that mltrack wrote on somebody's behalf, if it lies in a project: it is none of their code.
+
+    Best effort: the file is there, and whoever asked for it has it.
+    """
+    from mltrack.project import Project
+
+    try:
+        place = Path(os.path.realpath(place))
+        project = Project.find(place.parent)
+        if project is None:
+            return
+        name = os.path.relpath(place, os.path.realpath(project.root))
+        found = {**read_written(project), name: stamp(place)}
+        lines = [os.fsencode(f"{mark}\0{one}\0") for one, mark in list(found.items())[-MOST_WRITTEN:]]
+        temporary = project.state / f"{WRITTEN}.{os.getpid()}"
+        temporary.write_bytes(b"".join(lines))
+        os.replace(temporary, project.state / WRITTEN)
+    except OSError:
+        return
+
+
+def written_files(project: Project) -> set[str]:
+    """The files that mltrack wrote, below the root, which nobody has changed since."""
+    found = set()
+    for name, mark in read_written(project).items():
+        try:
+            if stamp(project.root / name) == mark:
+                found.add(name)
+        except OSError:
+            continue
+    return found
+
+
+def read_written(project: Project) -> dict[str, str]:
+    """Name below the root -> its stamp when it was written."""
+    try:
+        words = os.fsdecode((project.state / WRITTEN).read_bytes()).split("\0")[:-1]
+    except OSError:
+        return {}
+    return dict(zip(words[1::2], words[::2]))
+
+
+def stamp(place: Path) -> str:
+    """What a file is known by: its size and when it was changed."""
+    fields = os.lstat(place)
+    return f"{fields.st_size}:{fields.st_mtime_ns}"
 
 
 def own_files() -> dict[tuple[int, int], int]:

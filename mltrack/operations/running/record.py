@@ -71,6 +71,7 @@ def record(project: Project, plan: Plan, tell: Tell) -> Run:
         raise
     if outcome.is_interrupted and plan.request.when_interrupted is not None:
         plan.request.when_interrupted()
+    project.tell = project.tell or tell
     try:
         return finish(recording, beside, outcome)
     except (MltrackError, OSError) as error:

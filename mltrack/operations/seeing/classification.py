@@ -4,13 +4,14 @@ files here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mltrack.errors import DataMissing, NotFound, UsageError
 from mltrack.formats.columns import Table, read_table
 from mltrack.formats.predictions import Named, Predictions, confusion_of, ordered
-from mltrack.formats.scores import Scored, curve_of
+from mltrack.formats.scores import Ready, Scored, curve_of
 from mltrack.nouns import noun
 from mltrack.operations.seeing.labels import labels_of as labels_of_runs
 from mltrack.plots import Confusion, Curve, Plot, Rates
@@ -31,6 +32,7 @@ LARGEST = 1 << 30
 """Bytes of a file that is read."""
 TITLES = {"confusion": "Confusion matrix", "roc": "ROC", "pr": "Precision and recall"}
 AREAS = {"roc": "AUC", "pr": "AP"}
+ACROSS = {"roc": "FPR", "pr": "recall"}
 
 
 @noun
@@ -182,7 +184,7 @@ def confusions(sources: Sequence[Source], labels: Sequence[str], sought: Sought)
     for source, label in shown:
         read = confusion_of(table_of(source, sought.named), sought.named, source.where)
         if isinstance(read, Predictions):
-            matrices.append(confusion(read.actual, read.predicted))
+            matrices.append(confusion(read.actual, read.predicted, read.counts))
             remarks += missing(label, read.left_out) + ([read.remark] if read.remark else [])
         else:
             matrices.append((read.classes, read.counts))
@@ -246,13 +248,9 @@ def curves(sources: Sequence[Source], labels: Sequence[str], sought: Sought) -> 
             told = " · ".join(part for part in (label, name) if part)
             xs, ys = corners(course.xs, course.ys) if sought.kind == "roc" else (course.xs, course.ys)
             run = None if source.run is None else source.run.id
-            made.append(Curve(f"{told}, {AREAS[sought.kind]} {course.area:.4f}", *thinned(xs, ys), run=run))
+            made.append(Curve(f"{told}, {said_area(course, sought.kind)}", *thinned(xs, ys), run=run))
             areas.append(course.area)
-        if len(courses) > 1:
-            mean = sum(course.area for course in courses.values()) / len(courses)
-            remarks.append(
-                f"{label}: mean {AREAS[sought.kind]} of {len(courses)} classes {mean:.4f}, each against the rest."
-            )
+        remarks += mean_area(label, list(courses.values()), sought.kind)
     if len(made) > MOST_CURVES:
         remarks.append(f"Not drawn: {len(made) - MOST_CURVES:,} more curves.")
     heading = made[0].label if len(made) == 1 else ""
@@ -261,16 +259,52 @@ def curves(sources: Sequence[Source], labels: Sequence[str], sought: Sought) -> 
     return Plot(title, (panel,), tuple(dict.fromkeys(remarks)))
 
 
+def said_area(course: Course, kind: str) -> str:
+    """`AUC 0.9123`; of a part of a curve `no AUC, FPR 0.1 to 0.45`."""
+    if math.isnan(course.area):
+        return f"no {AREAS[kind]}, {ACROSS[kind]} {course.xs[0]:.2g} to {course.xs[-1]:.2g}"
+    return f"{AREAS[kind]} {course.area:.4f}"
+
+
+def mean_area(label: str, courses: Sequence[Course], kind: str) -> list[str]:
+    """The mean over the classes as a sentence, where there are several and each has an area."""
+    mean = sum(course.area for course in courses) / max(len(courses), 1)
+    if len(courses) < 2 or math.isnan(mean):
+        return []
+    return [f"{label}: mean {AREAS[kind]} of {len(courses)} classes {mean:.4f}, each against the rest."]
+
+
+def ready_courses(source: Source, label: str, read: Ready, kind: str) -> tuple[dict[str, Course], list[str]]:
+    """The curves that were made before, and what their ends leave to be said. Raises UsageError."""
+    from mltrack.compare.rates import OPEN, ready_precision_recall, ready_roc
+
+    made, words = {}, []
+    for name, (xs, ys) in read.courses.items():
+        try:
+            course = (ready_roc if kind == "roc" else ready_precision_recall)(xs, ys)
+        except ValueError as error:
+            raise UsageError(f"{source.where}: {error}", "Make a file for each curve.") from error
+        told = " ".join(part for part in (label, name) if part)
+        first, precision = course.xs[1], course.ys[1]
+        if math.isnan(course.area):
+            words.append(f"{told}: its points are a part of a curve; an {AREAS[kind]} is of a whole one.")
+        elif kind == "pr" and xs.min() > 0 and first * (1 - precision) > OPEN:
+            words.append(
+                f"{told}: no point is below recall {first:.4g}; AP takes {precision:.4g}, the precision there."
+            )
+        made[name] = course
+    return made, words
+
+
 def courses_of(source: Source, label: str, sought: Sought) -> tuple[dict[str, Course], list[str]]:
     """The curves of one file by class, "" for the only one, and what is to be said of them."""
     import numpy
 
-    from mltrack.compare.rates import Course, precision_recall, roc, steps, trapezoids
+    from mltrack.compare.rates import precision_recall, roc
 
     read = curve_of(table_of(source, sought.named), sought.kind, sought.named, source.where)
     if not isinstance(read, Scored):
-        area = trapezoids if sought.kind == "roc" else steps
-        return {name: Course(*course, area(*course)) for name, course in read.courses.items()}, []
+        return ready_courses(source, label, read, sought.kind)
     actual, made = numpy.array(read.actual, dtype=object), {}
     words = missing(label, read.left_out)
     for name, scores in read.scores.items():

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mltrack.errors import NotFound, UsageError
 from mltrack.nouns import noun
 from mltrack.operations.seeing.drawing import Drawing
-from mltrack.operations.seeing.labels import labels_of, shades_of
-from mltrack.operations.seeing.metric_names import chosen_names, matching
+from mltrack.operations.seeing.labels import keys_of, labels_of, shades_of
+from mltrack.operations.seeing.metric_names import (
+    chosen_names,
+    matching,
+    names_by_use,
+    parts_of,
+    resources,
+    unknown,
+)
 from mltrack.plots import Curve, Plot
 
 if TYPE_CHECKING:
     from mltrack.operations.request import Tell
+    from mltrack.operations.seeing.banding import Grouping
     from mltrack.operations.seeing.selection import Choice
     from mltrack.project import Project
     from mltrack.records import Run
@@ -38,6 +46,10 @@ class Wanted:
     title: str | None = None
     is_drawn: bool = True
     """Only as many points as a picture can show; False: all of them."""
+    y_ends: tuple[float | None, float | None] = (None, None)
+    """Where the vertical axis ends; None: as the values need."""
+    label: str | None = None
+    """Fields, with commas between them, that curves are called by; None: name or id, and what differs."""
 
     def check(self) -> None:
         """Raises UsageError for what cannot be."""
@@ -47,6 +59,8 @@ class Wanted:
             )
         if sorted(self.log) not in ([], ["x"], ["y"], ["x", "y"]):
             raise UsageError(f"--log {self.log[:20]} is no axis.", "Write --log x, --log y or --log xy.")
+        if "y" in self.log and any(end is not None and end <= 0 for end in self.y_ends):
+            raise UsageError("A log axis has no place for 0 or less.", "Give --ylim positive ends, or none: --ylim ,1")
 
 
 def lines_plot(project: Project, choice: Choice, wanted: Wanted, tell: Tell) -> Plot:
@@ -66,29 +80,49 @@ def newest_with_metrics(project: Project, wanted: Wanted) -> Run:
     from mltrack.ledger.queries import RunQuery
     from mltrack.operations.find import list_runs
 
+    runs: list[Run] = []
     for limit in (5, LOOKED_AT):
-        for run in list_runs(project, RunQuery(limit)):
-            if run.metrics and (not wanted.metrics or any(matching(run.metrics, name) for name in wanted.metrics)):
+        runs = list_runs(project, RunQuery(limit))
+        for run in runs:
+            if run.metrics and (not wanted.metrics or has_any(run, wanted.metrics)):
                 return run
-    runs = list_runs(project, RunQuery(1))
-    if runs and wanted.metrics:  # a resource, or a name that none has, of which the error then tells
-        return runs[0]
+    if runs and wanted.metrics:
+        sampled = resources(project, runs[:1])
+        if any(matching(sampled, name) for word in wanted.metrics for name in parts_of(word, sampled)):
+            return runs[0]
+        raise unknown(wanted.metrics[0], names_by_use(runs), len(runs))
     raise NotFound(
         "No run has metrics yet." if runs else "There are no runs yet.",
         'Log one in the command: mltrack.log({"loss": 0.3}), or write a metrics file: docs/guides/metrics.md.',
     )
 
 
+def has_any(run: Run, asked: Sequence[str]) -> bool:
+    return any(matching(run.metrics, name) for word in asked for name in parts_of(word, run.metrics))
+
+
 def plot_of_runs(project: Project, runs: Sequence[Run], wanted: Wanted) -> Plot:
     """The metrics of some runs: a panel a metric, in it a curve a run. Raises UsageError, NotFound."""
     wanted.check()
     names, remarks = chosen_names(project, runs, wanted.metrics)
-    drawing = Drawing(wanted, labels_of(runs, wanted.group_by))
-    if not wanted.band and not wanted.group_by:
+    labelled_by = [part.strip() for part in (wanted.label or "").split(",") if part.strip()]
+    drawing = Drawing(wanted, labels_of(runs, wanted.group_by, labelled_by))
+    if wanted.band:
+        drawing.grouping = grouping_of(project, runs, drawing.labels, wanted.group_by)
+    elif not wanted.group_by and not wanted.label:
         drawing.shades = shades_of(runs)
     panels = drawing.panels(project, runs, names)
     title = wanted.title or ("" if len(runs) > 1 else next(iter(drawing.labels.values())))
     return Plot(title, panels, (*remarks, *drawing.remarks()))
+
+
+def grouping_of(project: Project, runs: Sequence[Run], labels: Mapping[str, str], group_by: str | None) -> Grouping:
+    """Which runs make a band: those with the same value, or those that are alike but for the seed."""
+    from mltrack.operations.seeing.alike_runs import alike_runs
+    from mltrack.operations.seeing.banding import Grouping
+
+    alike = alike_runs(project, runs)
+    return Grouping(keys_of(runs, group_by) if group_by else alike, alike, labels, group_by)
 
 
 def curves(

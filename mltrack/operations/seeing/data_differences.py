@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -51,7 +51,7 @@ class DataDifferences:
 
     def __init__(self, project: Project, limits: DataLimits) -> None:
         self.project, self.limits = project, limits
-        self._until = time.monotonic() + limits.seconds
+        self._seconds_left = limits.seconds
         self._tables = 0
 
     def of(self, found: Differences) -> dict[tuple[str, str], DataChange]:
@@ -72,7 +72,7 @@ class DataDifferences:
         if a.kind == b.kind == "file" and is_table(b.path) and is_table(a.path):
             sizes = a.size_bytes or 0, b.size_bytes or 0
             one, other = Held(a.path, str(a.digest), sizes[0]), Held(b.path, str(b.digest), sizes[1])
-            return DataChange(None, {b.path: self._table(one, other, (a, b))})
+            return DataChange(None, {b.path: self._table_of(one, other, (a, b))})
         return None
 
     def _members(self, a: Item, b: Item) -> MemberChanges | None:
@@ -115,27 +115,26 @@ class DataDifferences:
             if change.kind == "changed" and change.a and change.b and is_table(change.path):
                 one = Held(f"{a.path}/{change.path}", str(change.a.digest), change.a.size_bytes)
                 other = Held(f"{b.path}/{change.path}", str(change.b.digest), change.b.size_bytes)
-                yield other.path, self._table(one, other, (a, b))
+                yield other.path, self._table_of(one, other, (a, b))
 
-    def _table(self, a: Held, b: Held, items: Sequence[Item]) -> TableChange | str:
-        """How a table changed, or why that is not known."""
+    def _table_of(self, a: Held, b: Held, items: Sequence[Item]) -> TableChange | str:
+        return self.table(a, b, lambda: [self._content(held, item) for held, item in zip((a, b), items)])
+
+    def table(self, a: Held, b: Held, contents: Callable[[], Sequence[Content | None]]) -> TableChange | str:
+        """How a table changed, or why that is not known. `contents`: of both sides, null where it is not here."""
         from mltrack.compare.comparators import Unreadable
-        from mltrack.compare.contents.time_limit import within
-        from mltrack.compare.tables.drift import of_tables
-        from mltrack.compare.tables.read import read_table
+        from mltrack.compare.tables.read import get_ready
 
         if (refusal := self._refusal(a, b)) is not None:
             return refusal
         self._tables += 1
+        get_ready(b.path)
+        began = time.monotonic()
         try:
-            contents = [self._content(held, item) for held, item in zip((a, b), items)]
-            if contents[0] is None or contents[1] is None:
+            first, second = contents()
+            if first is None or second is None:
                 return NOT_HERE
-            first, second = contents[0], contents[1]
-            return within(
-                max(self._until - time.monotonic(), 0.05),
-                lambda: of_tables(read_table(a.path, first), read_table(b.path, second)),
-            )
+            return self._compared((a.path, first), (b.path, second))
         except Unreadable as error:
             told = str(error)
             return f"{told}; {ASK}" if "took too long" in told else told
@@ -143,25 +142,39 @@ class DataDifferences:
             return error.message.rstrip(".")
         except (OSError, RecursionError, MemoryError) as error:
             return f"it cannot be read: {error}"
+        finally:
+            self._seconds_left -= time.monotonic() - began
+
+    def _compared(self, a: tuple[str, Content], b: tuple[str, Content]) -> TableChange:
+        """Raises Unreadable for what is no table, and when the time is over."""
+        from mltrack.compare.contents.time_limit import within
+        from mltrack.compare.tables.drift import of_tables
+        from mltrack.compare.tables.read import read_table
+
+        return within(max(self._seconds_left, 0.05), lambda: of_tables(read_table(*a), read_table(*b)))
 
     def _refusal(self, a: Held, b: Held) -> str | None:
         """Why a table is not even opened."""
         if max(a.size_bytes, b.size_bytes) > self.limits.table_bytes:
             return f"it has more than {self.limits.table_bytes >> 20} MiB; {ASK}"
-        if self._tables >= self.limits.tables or time.monotonic() >= self._until:
+        if self._tables >= self.limits.tables or self._seconds_left <= 0:
             return f"there are many tables; {ASK}"
         return None
 
     def _content(self, held: Held, item: Item) -> Content | None:
         """The bytes with that digest: from the store, or from the workspace where they are still there."""
-        from mltrack.store.reading import StoredContent
-
-        store = self.project.store
-        if store.has(held.digest):
-            return StoredContent(store, held.digest, store.size(held.digest))
+        if (kept := self.stored(held.digest)) is not None:
+            return kept
         home = getattr(item, "root", None) == "home"
         path = (Path.home() if home else self.project.root) / held.path.removeprefix("~/")
         return FileContent(path, held.size_bytes) if self._is(path, held) else None
+
+    def stored(self, digest: str) -> Content | None:
+        """The bytes with that digest, where the store has them."""
+        from mltrack.store.reading import StoredContent
+
+        store = self.project.store
+        return StoredContent(store, digest, store.size(digest)) if store.has(digest) else None
 
     def _is(self, path: Path, held: Held) -> bool:
         """Is a file of the workspace what was recorded? By the stat cache; read only if the file is small or all is to
@@ -187,8 +200,3 @@ class Held:
     path: str
     digest: str
     size_bytes: int
-
-
-def data_differences(project: Project, found: Differences, limits: DataLimits) -> Mapping[tuple[str, str], DataChange]:
-    """See `DataDifferences.of`."""
-    return DataDifferences(project, limits).of(found)

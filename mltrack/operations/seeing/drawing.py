@@ -6,25 +6,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mltrack.errors import NotFound
-from mltrack.operations.seeing.places import at_values_of, since_start
-from mltrack.operations.seeing.points import columns_of_run
+from mltrack.errors import Damaged, DataMissing, NotFound
+from mltrack.operations.seeing.banding import banded
+from mltrack.operations.seeing.places import at_values_of, order_of, since_start
+from mltrack.operations.seeing.points import columns_of_run, lost_words, none_here
 from mltrack.plots import Axis, Band, Curve, Lines
 
 if TYPE_CHECKING:
     import numpy
 
     from mltrack.formats.series_columns import Columns
+    from mltrack.operations.seeing.banding import Grouping
     from mltrack.operations.seeing.curves import Wanted
     from mltrack.project import Project
     from mltrack.records import Run
 
     Array = numpy.ndarray[Any, Any]
     Drawn = tuple[Run, Curve]
+    Found = tuple[Run, Curve, str]
+    """With what its places are."""
 
 COLUMNS = 1000
 """Of pixels, about, for which a curve's points are chosen."""
-CONFIDENCE = 0.95
 KINDS = ("step", "time", "points")
 UNITS = {"_bytes": "bytes", "percent": "per cent", "_seconds": "s", "_s": "s"}
 
@@ -37,50 +40,94 @@ class Drawing:
         self.labels = labels
         self.shades: tuple[str, Mapping[str, float]] | None = None
         """The param that gives the colours, and its value by run."""
+        self.grouping: Grouping | None = None
+        """Which runs are one band."""
+        self.by_points: frozenset[str] = frozenset()
+        """Metrics of which some runs have steps and others have none: drawn in the order logged, all of them."""
+        self.begin()
+        self.said: dict[str, None] = {}
+
+    def begin(self) -> None:
+        """Nothing is read yet."""
         self.last: Array | None = None
         self.points = 0
         self.drawn = 0
         self.counts: dict[str, int] = {}
-        self.said: dict[str, None] = {}
+        self.lost: dict[str, tuple[Run, DataMissing]] = {}
 
     def panels(self, project: Project, runs: Sequence[Run], names: Sequence[str]) -> tuple[Lines, ...]:
-        """A panel for each metric that has points."""
+        """A panel for each metric that has points. Raises NotFound, and DataMissing where no run's points are here."""
+        found = self.read(project, runs, names)
+        mixed = [name for name, own in found.items() if len({kind for _, _, kind in own}) > 1]
+        if mixed:
+            self.begin()
+            self.by_points = frozenset(mixed)
+            found = self.read(project, runs, names)
+        for name in mixed:
+            self.said[f"{name}: some of these runs have no steps, so all are drawn by points, in the order logged."] = (
+                None
+            )
+        self.check(runs, found)
+        return tuple(self.panel(name, own) for name, own in found.items() if own)
+
+    def read(self, project: Project, runs: Sequence[Run], names: Sequence[str]) -> dict[str, list[Found]]:
+        """Metric -> the curves of the runs that have it, and what their places are."""
         columns = {"step": ("steps",), "points": (), "time": ("times",)}.get(self.wanted.x or "step", ("steps",))
-        found: dict[str, list[tuple[Run, Curve, str]]] = {name: [] for name in names}
-        partner = self.wanted.x if self.wanted.x not in (None, *KINDS) else None
+        found: dict[str, list[Found]] = {name: [] for name in names}
+        partner = self.partner
+        asked = [*names, *([partner] if partner and partner not in names else [])]
+        logged = {name for run in runs for name in asked if name in run.metrics}
         for run in runs:
-            asked = [*names, *([partner] if partner and partner not in names else [])]
-            read = columns_of_run(project, run, asked, columns, self.wanted.rank)
+            own_names = [name for name in asked if name in run.metrics or name not in logged]
+            try:
+                read = columns_of_run(project, run, own_names, columns, self.wanted.rank)
+            except Damaged:
+                raise
+            except DataMissing as error:
+                self.lost[run.id] = run, error
+                continue
             other = read.get(partner) if partner else None
             for name in names:
                 own = read.pop(name, None) if name != partner else read.get(name)
-                if own is not None:
-                    made = self.curve(run, name, own, other)
-                    if made is not None:
-                        found[name].append((run, *made))
-        if partner and not any(found.values()):
+                made = None if own is None else self.curve(run, name, own, other)
+                if made is not None:
+                    found[name].append((run, *made))
+        return found
+
+    @property
+    def partner(self) -> str | None:
+        """The metric that is the horizontal axis."""
+        return self.wanted.x if self.wanted.x not in (None, *KINDS) else None
+
+    def check(self, runs: Sequence[Run], found: Mapping[str, Sequence[Found]]) -> None:
+        """Say what is missing. Raises NotFound or DataMissing where there is nothing to draw."""
+        if self.lost and len(self.lost) == len(runs):
+            raise none_here(list(self.lost.values()))
+        if self.partner and not any(found.values()):
             raise NotFound(
-                f"No run has a metric {partner} to draw against.", "Write -x step, time, points or a metric."
+                f"No run has a metric {self.partner} to draw against.", "Write -x step, time, points or a metric."
             )
-        missing = [name for name in names if not found[name]]
-        if len(missing) == len(names):
+        if not any(found.values()):
             of_rank = "" if self.wanted.rank is None else f" of rank {self.wanted.rank}"
             raise NotFound(f"None of these runs has a point{of_rank} to draw.", "What they logged: mltrack metrics RUN")
-        self.say_missing(found, len(runs))
-        return tuple(self.panel(name, found[name]) for name in names if found[name])
+        if self.lost:
+            self.said[lost_words([run for run, _ in self.lost.values()])] = None
+        self.say_missing(found, len(runs) - len(self.lost))
 
-    def panel(self, name: str, found: Sequence[tuple[Run, Curve, str]]) -> Lines:
+    def panel(self, name: str, found: Sequence[Found]) -> Lines:
         x = next(kind for _, _, kind in found)
         axis = Axis(x, "x" in self.wanted.log, "s" if x == "time" else "")
         unit = next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
-        bands: list[Band] = []
-        drawn = [(run, curve) for run, curve, _ in found]
-        if self.wanted.band:
-            bands, drawn = self.bands(name, drawn)
+        bands: Sequence[Band] = ()
+        drawn: Sequence[Drawn] = [(run, curve) for run, curve, _ in found]
+        if self.grouping is not None:
+            made = banded(name, drawn, self.grouping)
+            bands, drawn = made.bands, made.alone
+            self.said.update(dict.fromkeys(made.said))
         curves = tuple(self.thin(curve) for _, curve in drawn)
         y = Axis("", "y" in self.wanted.log, unit)
         colour = None if self.shades is None else Axis(self.shades[0], spans_decades(self.shades[1].values()))
-        return Lines(name, axis, y, curves, tuple(map(self.thin_band, bands)), colour)
+        return Lines(name, axis, y, curves, tuple(map(self.thin_band, bands)), colour, self.wanted.y_ends)
 
     def curve(self, run: Run, name: str, own: Columns, other: Columns | None) -> tuple[Curve, str] | None:
         """A run's curve with all points, and what its x is. None where nothing of it can be drawn."""
@@ -88,7 +135,8 @@ class Drawing:
 
         from mltrack.compare.curves import smoothed
 
-        xs, kind = self.places(run, own, other)
+        by_points = name in self.by_points
+        xs, kind = (order_of(own), "points") if by_points else self.places(run, own, other)
         xs = self.shared(xs)
         ys = own.values
         self.points += len(ys)
@@ -102,7 +150,7 @@ class Drawing:
                 ys = np.where(ys > 0, ys, np.nan)
         shade = None if self.shades is None else self.shades[1].get(run.id)
         curve = Curve(self.labels[run.id], xs, ys, raw, run.id, shade)
-        return (curve if self.wanted.band else self.thin(curve)), kind
+        return (self.thin(curve) if self.grouping is None else curve), kind
 
     def places(self, run: Run, own: Columns, other: Columns | None) -> tuple[Array, str]:
         """Where each value stands, and what that is."""
@@ -119,7 +167,7 @@ class Drawing:
                     "without a usable step: that curve is drawn in the order logged",
                     int((~np.isfinite(own.steps)).sum()),
                 )
-            return np.arange(len(own.values), dtype=np.float64), "step" if asked == "step" else "points"
+            return order_of(own), "points"
         assert asked is not None
         if other is None:
             return np.full(len(own.values), np.nan), asked
@@ -183,48 +231,6 @@ class Drawing:
         kept = thinned(parts[0], parts[1:], COLUMNS, "x" in self.wanted.log)
         xs, middle, low, high = (part[kept] for part in parts)
         return replace(band, xs=xs, middle=middle, low=low, high=high)
-
-    def bands(self, name: str, drawn: Sequence[Drawn]) -> tuple[list[Band], list[Drawn]]:
-        """Groups of runs as one each, and the curves of those that are in none."""
-        import numpy as np
-
-        from mltrack.compare.curves import band
-        from mltrack.operations.seeing.labels import group_labels
-
-        groups: dict[str, list[Drawn]] = {}
-        for run, curve in drawn:
-            groups.setdefault(self.group_of(run), []).append((run, curve))
-        large = {key: group for key, group in groups.items() if len(group) > 1}
-        labels = group_labels({key: group[0][0] for key, group in large.items()}, self.labels, self.wanted.group_by)
-        found, alone = [], [item for group in groups.values() if len(group) == 1 for item in group]
-        for key, group in large.items():
-            made = band([(np.asarray(curve.xs), np.asarray(curve.ys)) for _, curve in group], CONFIDENCE)
-            if made is None:
-                self.said[f"{name}: no band of {labels[key]}, whose {len(group)} runs have no place in common."] = None
-                alone += group
-                continue
-            self.say_cut(name, labels[key], made[0], group)
-            found.append(Band(labels[key], *made, len(group), CONFIDENCE))
-        if found:
-            self.said[self.about_bands()] = None
-        elif drawn:
-            self.said["No band: no two of these runs are alike but for the seed."] = None
-        return found, alone
-
-    def group_of(self, run: Run) -> str:
-        from mltrack.compare.alike import likeness
-
-        return self.labels[run.id] if self.wanted.group_by else likeness(run) or run.id
-
-    def about_bands(self) -> str:
-        alike = f"the same {self.wanted.group_by}" if self.wanted.group_by else "all alike but the seed"
-        return f"A band is the mean of n runs with {alike}, and the {CONFIDENCE:.0%} confidence interval of that mean."
-
-    def say_cut(self, name: str, label: str, xs: Array, group: Sequence[Drawn]) -> None:
-        """A band ends with its shortest run."""
-        last = max(float(curve.xs[-1]) for _, curve in group)
-        if xs[-1] < last:
-            self.said[f"{name}: the band of {label} ends at {xs[-1]:g}, with the shortest of its runs."] = None
 
     def say_missing(self, found: Mapping[str, Sequence[object]], runs: int) -> None:
         for name, own in found.items():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mltrack.errors import NotFound
-from mltrack.ledger.language.fields import DURATION, METRIC, NUMBER, SIZE, TIME
+from mltrack.ledger.language.fields import DURATION, METRIC, NUMBER, SIZE, TIME, VERSION
 from mltrack.nouns import noun
 from mltrack.operations.seeing.fields import AGE, Shown, one_shown
 from mltrack.plots import Axis
@@ -49,8 +49,43 @@ def column_of(runs: Sequence[Run], shown: Shown) -> Column:
         return times(shown.name, raw)
     values = [value_of(one, kind in (NUMBER, METRIC, DURATION, SIZE)) for one in raw]
     if any(isinstance(value, str) for value in values):
-        values = [text_of(one) for one in raw]
+        return named(shown, raw)
     return Column(Axis(shown.name, unit=UNITS.get(kind, "")), tuple(values))
+
+
+def named(shown: Shown, raw: Sequence[Any]) -> Column:
+    """A column of names in their order: among texts numbers come first, by size, and what groups of `ls` take for one
+    value has one name. A text that reads as one of those numbers or truth values has quotes."""
+    from mltrack.formats.predictions import ordered
+    from mltrack.operations.seeing.groups import key_of, order_of_value
+
+    plain = [text_of(one) if isinstance(one, (list, tuple, dict)) else one for one in raw]
+    kinds = {key_of(one): one for one in plain if one is not None}
+    taken = {key: name_of(one) for key, one in kinds.items() if not isinstance(one, str)}
+    others = set(taken.values())
+    texts = {key: quoted(one) if one in others else one for key, one in kinds.items() if isinstance(one, str)}
+    names = {**taken, **texts}
+    if taken or shown.kind == VERSION:
+        order = [names[key] for key in sorted(kinds, key=lambda key: order_of_value(kinds[key], shown.asked))]
+    else:
+        order = list(ordered(texts.values()))
+    values = tuple(None if one is None else names[key_of(one)] for one in plain)
+    return Column(Axis(shown.name, names=tuple(dict.fromkeys(order))), values)
+
+
+def name_of(value: Any) -> str:
+    """A number or truth value as a name: `2` of 2 and of 2.0."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return str(text_of(value))
+
+
+def quoted(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
 
 
 def value_of(raw: Any, is_number: bool) -> Value:

@@ -1,7 +1,7 @@
 """Which columns a list of runs has, by the names of the query language, and what each says of a run.
 
-A column may also be asked for by the bare name of a metric or a param that the listed runs have. Pure; runs are given
-as the values of their JSON.
+A column may also be asked for by the bare name of a metric or a param, or by an end of it that is one's alone, as
+headings are. Pure; runs are given as the values of their JSON.
 """
 
 from __future__ import annotations
@@ -107,30 +107,81 @@ def shown(asked: Sequence[str], names: Names) -> list[Shown]:
 
 
 def one_shown(name: str, params: Collection[str], metrics: Collection[str]) -> Shown:
+    """The column of that name: a field, or the metric or param that a bare name means. Raises UsageError."""
     found = shown_as(name)
     if found is not None:
         return found
-    if name in metrics or name in params:
-        make = metric if name in metrics else param
-        return Shown(name, make(name).kind, make(name).asked)
+    some = meant(name, params, metrics)
+    if len(some) == 1:
+        return Shown(name, some[0].kind, some[0].asked)
     head, _, part = name.rpartition(".")
-    asked = find_field(f"metrics.{name}") if head in metrics and part in flat.PARTS else None
+    of_part = [one for one in meant(head, (), metrics) if part in flat.PARTS] if not some else []
+    asked = find_field(f"{of_part[0].asked.name}.{part}") if len(of_part) == 1 else None
     if asked is not None:
         return Shown(name, asked.field.kind, asked)
-    raise unknown_column(name, [*metrics, *params])
+    raise unknown_column(name, params, metrics)
 
 
-def unknown_column(name: str, known: Sequence[str]) -> UsageError:
-    """Says which was probably meant."""
+def meant(name: str, params: Collection[str], metrics: Collection[str]) -> list[Shown]:
+    """The metrics and params that a bare name may mean: the one of that very name, else all that end in it."""
+    if name in metrics or name in params:
+        return [metric(name) if name in metrics else param(name)]
+    return [*map(metric, ending(name, metrics)), *map(param, ending(name, params))]
+
+
+def ending(name: str, names: Collection[str]) -> list[str]:
+    return sorted(one for one in names if one.endswith(name) and name in flat.ends_of(one))
+
+
+def as_typed(family: str, name: str) -> str:
+    """A param or metric as the query language takes it: in quotes only where it would be read as something else."""
+    plain = f"{family}.{name}"
+    try:
+        is_word = [one.text for one in tokens(plain)[:-1]] == [plain]
+    except QueryError:
+        is_word = False
+    found = find_field(plain) if is_word else None
+    return plain if found is not None and found.key == name else f"{family}.{flat.quoted(name)}"
+
+
+def typed(shown: Shown) -> str:
+    """The name by which a param, a metric or a part of one can be asked for anywhere."""
+    asked = shown.asked
+    if asked.key is None or not asked.name.startswith(("params.", "metrics.")):
+        return shown.name
+    name = as_typed(asked.name.partition(".")[0], asked.key)
+    return name if asked.name.endswith(f".{asked.key}") else f"{name}.{asked.field.path[-1]}"
+
+
+MOST_NAMED = 3
+"""Names that a hint offers."""
+
+
+def offered(name: str, params: Collection[str], metrics: Collection[str], others: Sequence[str] = ()) -> list[str]:
+    """What was probably meant by a name that is no field's: those that end in it, else the nearest there are."""
     from difflib import get_close_matches
 
+    some = [typed(one) for one in meant(name, params, metrics)]
+    if some:
+        return some[:MOST_NAMED]
+    known: dict[str, str] = {}
+    for family, names in (("params", params), ("metrics", metrics)):
+        for one in sorted(names):
+            known |= dict.fromkeys((flat.ends_of(one)[0], one), as_typed(family, one))
+    known |= {one: one for one in (*ALIASES, *FIELDS, *others)}
+    near = get_close_matches(name, known, 1) or [one for one in known if one.lower() == name.lower()][:1]
+    near = near or [one for one in known if one.lower().startswith(name.lower())][:1]
+    return [known[one] for one in near]
+
+
+def unknown_column(name: str, params: Collection[str] = (), metrics: Collection[str] = ()) -> UsageError:
+    """Says which was probably meant."""
     if name.lower() in NAMED:
         return UsageError(f"{name} has names of its own.", f"Write {name}.NAME.")
-    near = get_close_matches(name, [*known, *ALIASES, *FIELDS, AGE, *FAMILIES], 1)
-    near = near or [one for one in known if one.lower().startswith(name.lower())]
-    meant = near[0] if near else nearest_field(name)
-    some = ["id", "status", "age", *FAMILIES, *list(known)[:20]]
-    hint = f"Did you mean {meant}?" if meant else f"Known columns: {', '.join(some)}; see docs/reference/query.md."
+    some = offered(name, params, metrics, (AGE, *FAMILIES)) or [one for one in (nearest_field(name),) if one]
+    hint = f"Did you mean {' or '.join(some)}?" if some else "Names: see `mltrack show`, and docs/reference/query.md."
+    if len(meant(name, params, metrics)) > 1:
+        return UsageError(f"{name[:80]!r} may be one of several.", hint)
     return UsageError(f"There is no column {name[:80]!r}.", hint)
 
 

@@ -51,8 +51,12 @@ def figure_plot(project: Project | None, choice: Choice, wanted: Wanted, figure:
         return classification(project, runs, sought, tell)
     assert project is not None, "without files there is a project"
     if figure.scatter is not None:
-        asked = Against(*figure.scatter, figure.coloured_by, wanted.log, wanted.title)
-        return scatter(chosen_runs(project, choice, tell), asked)
+        from mltrack.operations.seeing.naming import name_among
+
+        runs = chosen_runs(project, choice, tell)
+        x, y = (name_among(runs, name, tell) for name in figure.scatter)
+        colour = figure.coloured_by and name_among(runs, figure.coloured_by, tell)
+        return scatter(runs, Against(x, y, colour, wanted.log, wanted.title))
     from mltrack.operations.seeing.parallel import Beside, fields_among, parallel
 
     choice, fields = fields_among(project, choice)

@@ -6,8 +6,7 @@ where they are asked for. Nothing here knows a run.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,10 @@ if TYPE_CHECKING:
 BOOL, INT, FLOAT, TIME, TEXT, MIXED = "bool", "int", "float", "time", "text", "mixed"
 """Types of columns; `mixed` has values of several."""
 
-LARGEST = 1 << 63
+ROUNDED, HUGE = "rounded", "huge"
+"""Traits of integers: a float cannot hold it exactly, 64 bits cannot hold it."""
+
+LARGEST, EXACT = 1 << 63, 1 << 53
 
 KNOWN: Mapping[str, str] = {
     **dict.fromkeys(flat.FACTS, TEXT),
@@ -81,22 +83,42 @@ class Columns:
 def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str], known: Mapping[str, str] = KNOWN) -> Columns:
     """The columns of some rows; a name that a row has not is missing there."""
     values = {name: [row.get(name) for row in rows] for name in names}
-    kinds = {name: known.get(name) or kind_of(name, found) for name, found in values.items()}
+    traits = {name: {trait_of(one) for one in found if one is not None} for name, found in values.items()}
+    kinds = {name: kind_for(name, found, known) for name, found in traits.items()}
     return Columns(values, kinds, len(rows))
 
 
-def kind_of(name: str, values: Sequence[Any]) -> str:
-    types = {type(value) for value in values if value is not None}
-    if not types:
-        return FLOAT if name.startswith("metrics.") else TEXT
-    if types == {bool}:
-        return BOOL
-    if types == {str}:
-        return TEXT
-    if not types <= {int, float}:
+def kind_for(name: str, traits: Collection[str], types: Mapping[str, str] = KNOWN) -> str:
+    """The type of a column, by the traits of all values in it.
+
+    Of a fact it is always the same, but where integers are too large for it; a metric is a float. No integer is ever
+    rounded: where floats would do so the column is of integers, and mixed where these do not hold all values either.
+    """
+    found, known = set(traits), types.get(name)
+    if known is None and name.startswith("metrics.") and TEXT not in found:
+        known = FLOAT
+    if known in (INT, FLOAT) and (HUGE in found or (known == FLOAT and ROUNDED in found)):
+        known = None
+    if known is not None:
+        return known
+    if HUGE in found or (ROUNDED in found and FLOAT in found):
         return MIXED
-    is_small = float not in types and all(value is None or -LARGEST <= value < LARGEST for value in values)
-    return INT if is_small and not name.startswith("metrics.") else FLOAT
+    if found <= {INT, ROUNDED}:
+        return INT if found else TEXT
+    if found <= {INT, FLOAT}:
+        return FLOAT
+    return next(iter(found)) if len(found) == 1 else MIXED
+
+
+def trait_of(value: Any) -> str:
+    """What the type of a column must heed of a value that is there."""
+    if not isinstance(value, int):
+        return FLOAT if isinstance(value, float) else TEXT
+    if isinstance(value, bool):
+        return BOOL
+    if -EXACT <= value <= EXACT:
+        return INT
+    return ROUNDED if -LARGEST <= value < LARGEST else HUGE
 
 
 def needed(package: str, extra: str | None = None) -> Any:
@@ -126,19 +148,12 @@ def series(frames: Any, kind: str, values: Sequence[Any]) -> Any:
 def plain_values(kind: str, values: Sequence[Any]) -> list[Any]:
     """The values of a column as those of its type."""
     if kind == FLOAT:
-        return [None if value is None else float_of(value) for value in values]
+        return [None if value is None else float(value) for value in values]
     if kind == TIME:
         return [time_of(value) for value in values]
     if kind in (TEXT, MIXED):
         return [None if value is None else flat.text(value) for value in values]
     return list(values)
-
-
-def float_of(value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
 
 
 def time_of(value: Any) -> datetime | None:

@@ -16,7 +16,7 @@ from mltrack.ledger.grouping import Group, GroupMetric
 from mltrack.ledger.language.fields import ANY, METRIC, NAMED, VERSION, Asked
 from mltrack.ledger.language.literals import version_key
 from mltrack.nouns import noun
-from mltrack.operations.seeing.fields import Shown, shown_as, unknown_column
+from mltrack.operations.seeing.fields import FAMILIES, Names, Shown, shown, shown_as, unknown_column
 
 if TYPE_CHECKING:
     from mltrack.ledger.queries import RunQuery
@@ -60,6 +60,35 @@ class Grouped:
     best: Best | None = None
     chosen: tuple[Chosen | None, ...] = ()
     """With `best`: the best run of each group."""
+    metrics: tuple[str, ...] | None = None
+    """The only ones to be shown; None: those that tell groups apart."""
+    params: tuple[str, ...] | None = None
+    """The same of the params of the best runs."""
+
+
+def with_columns(found: Grouped, columns: Sequence[str]) -> Grouped:
+    """The same groups with these metrics, and with `best` these params of the best runs; `metrics` and `params` stand
+    for those that tell groups apart. Raises UsageError for a field of which a group has many values."""
+    metrics, params = [], []
+    known = {one.asked for one in found.by} | ({found.best.shown.asked} if found.best is not None else set())
+    for one in shown([name for name in columns if name.lower() not in FAMILIES], Names()):
+        if one.asked in known:
+            continue
+        if one.asked.field is NAMED["metrics"]:
+            metrics.append(str(one.asked.key))
+        elif one.asked.name.startswith("params.") and found.best is not None:
+            params.append(str(one.asked.key))
+        else:
+            raise UsageError(
+                f"A group has many values of {one.name}.",
+                "Columns of groups are metrics; with --best also params, of the best run of each.",
+            )
+    families = {name.lower() for name in columns}
+    return replace(
+        found,
+        metrics=None if "metrics" in families else tuple(metrics),
+        params=None if "params" in families else tuple(params),
+    )
 
 
 def groups_of(project: Project, query: RunQuery, names: Sequence[str], best: str | None, tell: Tell) -> Grouped:
@@ -161,7 +190,7 @@ def one_valued(name: str) -> Shown:
     """The field of that name, if a run has one value of it. Raises UsageError."""
     found = shown_as(name)
     if found is None:
-        raise unknown_column(name, ())
+        raise unknown_column(name)
     if found.asked.field.many:
         raise UsageError(f"Runs cannot be grouped by {name}: a run may have several.", "Group by another field.")
     return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.seeds import is_seed
+from mltrack.operations.seeing.values import key_of, short, told_apart
 
 if TYPE_CHECKING:
     from typing import TypeGuard
@@ -15,26 +16,57 @@ if TYPE_CHECKING:
 
 MOST_PARAMS = 3
 """Of those in which runs differ, in a label."""
-MANY = 20
+MANY = 12
 """Runs from which on colours stand for a value instead of for a run."""
-LONGEST = 24
-"""Signs of one value."""
 ID = 8
 
 
-def labels_of(runs: Sequence[Run], group_by: str | None) -> dict[str, str]:
-    """Run id -> its label; the same for all runs of one group, where they are grouped by a field."""
-    if group_by is not None:
-        from mltrack.operations.seeing.field_values import column
+def labels_of(runs: Sequence[Run], group_by: str | None, named_by: Sequence[str] = ()) -> dict[str, str]:
+    """Run id -> its label; the same for all runs of one group, where they are grouped by a field.
 
-        found = column(runs, group_by)
-        return {
-            run.id: f"{group_by} = {'(none)' if value is None else short(value)}"
-            for run, value in zip(runs, found.values)
-        }
+    `named_by`: fields that are the label, instead of the name or id. Raises UsageError, NotFound for fields.
+    """
+    if group_by is not None:
+        raw = field_of(runs, group_by)
+        texts = told_apart(raw)
+        return {run.id: f"{group_by} = {texts[key_of(value)]}" for run, value in zip(runs, raw)}
+    if named_by:
+        return labels_by(runs, named_by)
     names = own_names(runs)
     params = differing(runs) if len(runs) > 1 else []
-    return {run.id: " ".join([names[run.id], *told(run, params)]) for run in runs}
+    texts_of = texts_by_param(runs, params)
+    return {run.id: " ".join([names[run.id], *told(run, params, texts_of)]) for run in runs}
+
+
+def field_of(runs: Sequence[Run], name: str) -> list[Any]:
+    """A field of each run as it is recorded, None where a run has none. Raises UsageError, NotFound."""
+    from mltrack.operations.seeing.field_values import names_of, nobody_has
+    from mltrack.operations.seeing.fields import one_shown
+
+    shown = one_shown(name, names_of(runs, "params"), names_of(runs, "metrics"))
+    raw = [shown.of_run(run) for run in runs]
+    if all(value is None for value in raw):
+        raise nobody_has(runs, shown)
+    return raw
+
+
+def keys_of(runs: Sequence[Run], group_by: str) -> dict[str, Hashable]:
+    """Run id -> the value by which it is grouped, whole and with its type."""
+    return {run.id: key_of(value) for run, value in zip(runs, field_of(runs, group_by))}
+
+
+def labels_by(runs: Sequence[Run], fields: Sequence[str]) -> dict[str, str]:
+    """Run id -> the values of some fields; with the id too, where several runs have the same."""
+    parts: dict[str, list[str]] = {run.id: [] for run in runs}
+    for name in fields:
+        raw = field_of(runs, name)
+        texts = told_apart(raw)
+        head = "" if name in ("name", "id", "experiment") else f"{last_word(name, fields)}="
+        for run, value in zip(runs, raw):
+            parts[run.id].append(head + texts[key_of(value)])
+    made = {key: " ".join(part) for key, part in parts.items()}
+    counts = Counter(made.values())
+    return {key: text if counts[text] == 1 else f"{text} {key[:ID]}" for key, text in made.items()}
 
 
 def own_names(runs: Sequence[Run]) -> dict[str, str]:
@@ -56,12 +88,19 @@ def own_names(runs: Sequence[Run]) -> dict[str, str]:
 def differing(runs: Sequence[Run]) -> list[str]:
     """The first params in which the runs differ, those that tell most of them apart first."""
     known = dict.fromkeys(name for run in runs for name in run.params)
-    found = {name: len({repr(run.params.get(name)) for run in runs}) for name in known}
+    found = {name: len({key_of(run.params.get(name)) for run in runs}) for name in known}
     return sorted((name for name, many in found.items() if many > 1), key=lambda name: -found[name])[:MOST_PARAMS]
 
 
-def told(run: Run, params: Sequence[str]) -> list[str]:
-    return [f"{last_word(name, params)}={short(run.params[name])}" for name in params if name in run.params]
+def texts_by_param(runs: Sequence[Run], params: Sequence[str]) -> dict[str, Mapping[tuple[str, Any], str]]:
+    """Param -> its values as texts that tell them apart."""
+    return {name: told_apart([run.params[name] for run in runs if name in run.params]) for name in params}
+
+
+def told(run: Run, params: Sequence[str], texts: Mapping[str, Mapping[tuple[str, Any], str]]) -> list[str]:
+    return [
+        f"{last_word(name, params)}={texts[name][key_of(run.params[name])]}" for name in params if name in run.params
+    ]
 
 
 def last_word(name: str, others: Sequence[str]) -> str:
@@ -70,17 +109,14 @@ def last_word(name: str, others: Sequence[str]) -> str:
     return last if last and sum(other.rpartition(".")[2] == last for other in others) == 1 else name
 
 
-def short(value: Any) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}\u2026"
-
-
-def group_labels(first: Mapping[str, Run], labels: Mapping[str, str], group_by: str | None) -> dict[str, str]:
+def group_labels(first: Mapping[Hashable, Run], labels: Mapping[str, str], group_by: str | None) -> dict[Hashable, str]:
     """Key of a group -> its label, from its first run: the params in which the groups differ, seeds not counted."""
     if group_by is not None:
         return {key: labels[run.id] for key, run in first.items()}
-    params = [name for name in differing(list(first.values())) if not is_seed(name)]
-    made = {key: " ".join(told(run, params)) for key, run in first.items()}
+    runs = list(first.values())
+    params = [name for name in differing(runs) if not is_seed(name)]
+    texts = texts_by_param(runs, params)
+    made = {key: " ".join(told(run, params, texts)) for key, run in first.items()}
     counts = Counter(made.values())
     return {
         key: text if text and counts[text] == 1 else f"like {labels[first[key].id]}" if len(first) > 1 else "all runs"

@@ -31,22 +31,8 @@ CHANGEABLE = (
 """Beside params and metrics, what is worth a word where it differs between runs."""
 
 
-def known_name(project: Project, name: str) -> str:
-    """A field as the query language names it: the bare name of a metric or a param that some run has may be given."""
-    from mltrack.ledger.queries import RunQuery
-
-    way, bare = ("-", name[1:]) if name.startswith("-") else ("", name)
-    if field_called(bare) is not None:
-        return name
-    for family in ("metrics", "params"):
-        full = f"{family}.{flat.quoted(bare)}"
-        if not project.ledger.unknown_names(RunQuery(sort=full), ()):
-            return way + full
-    return name
-
-
 def best_sort(project: Project, field: str, tell: Tell) -> str:
-    """The order that puts the best run first by a field, as `--sort` takes it.
+    """The order that puts the best run first by a field, as `--sort` takes it; see `best_first` for what comes first.
 
     `-metrics.loss`: smaller is better. Raises UsageError for what runs cannot be sorted by.
     """
@@ -65,8 +51,11 @@ def is_smaller_better(project: Project, field: str, name: str, tell: Tell) -> bo
         return True
     goal = goal_of(name, project.config.goals)
     if goal is None:
+        from shlex import quote
+
         tell(
-            f"whether a larger {name} is better is not known: the largest is first (smaller is better: --best -{field})"
+            f"whether a larger {name} is better is not known: the largest is first"
+            f" (smaller is better: --best {quote(f'-{field}')})"
         )
     return goal == "min"
 
@@ -74,17 +63,22 @@ def is_smaller_better(project: Project, field: str, name: str, tell: Tell) -> bo
 class Rows:
     """The runs of a query as JSON values. Asks again each time it is walked through, and holds only some at once."""
 
-    def __init__(self, project: Project, query: RunQuery) -> None:
+    def __init__(self, project: Project, query: RunQuery, is_best: bool = False) -> None:
+        """`is_best`: what the query sorts by says which run is the best, and those that finished come first."""
         self.project = project
         self.query = query
+        self.is_best = is_best
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        from mltrack.operations.seeing.best_first import best_documents, best_runs
+
         if self.query.without_packages:
-            return each_document(self.project, self.query)
+            return (best_documents if self.is_best else each_document)(self.project, self.query)
         from mltrack.digest import plain
         from mltrack.operations.find import list_runs
 
-        return (plain(to_dict(run)) for run in list_runs(self.project, self.query))
+        list_in_order = best_runs if self.is_best else list_runs
+        return (plain(to_dict(run)) for run in list_in_order(self.project, self.query))
 
 
 def with_what_is_shown(query: RunQuery, columns: Sequence[str]) -> RunQuery:
@@ -98,18 +92,6 @@ def names_in(documents: Iterable[Document]) -> Names:
     """The params and metrics that some runs have, each in the order in which they came up; of ranks the first only."""
     found = names_with_ranks(documents)
     return Names(found.params, [name for name in found.metrics if split_rank(name)[1] is None])
-
-
-def names_for(project: Project, columns: Sequence[str], documents: Iterable[Document]) -> Names:
-    """The names that columns may be asked for by: those of these runs where all are wanted, else of any run."""
-    from mltrack.ledger.crossing import known_names
-
-    unknown = [name for name in columns if shown_as(name) is None]
-    if not unknown:
-        return Names()
-    every = Names(known_names(project.ledger, "param"), known_names(project.ledger, "metric"))
-    is_there = all(name in every.params or name in every.metrics for name in unknown)
-    return every if is_there else names_in(documents)
 
 
 def names_with_ranks(documents: Iterable[Document]) -> Names:

@@ -68,6 +68,7 @@ def parallel(runs: Sequence[Run], asked: Beside, goals: Mapping[str, str]) -> Pl
         tuple(names[runs[at].id] for at in order),
         tuple(tuple(known(one.values[at]) for one in columns) for at in order),
         len(columns) - 1,
+        tuple(weight(one, columns[-1]) for one in columns),
     )
     return Plot(asked.title or f"{len(runs):,} runs", (panel,), tuple(remarks))
 
@@ -106,7 +107,8 @@ def drawing_order(last: Column) -> list[int]:
     """Places of the runs, those without a value first and the largest last: what comes last lies on top."""
     keys = [(value is not None and is_finite(value), value) for value in last.values]
     if last.is_named:
-        return sorted(range(len(keys)), key=lambda at: (keys[at][0], str(keys[at][1])))
+        places = {name: place for place, name in enumerate(last.axis.names)}
+        return sorted(range(len(keys)), key=lambda at: places.get(str(last.values[at]), -1))
     return sorted(range(len(keys)), key=lambda at: (keys[at][0], keys[at][1] if keys[at][0] else 0.0))
 
 

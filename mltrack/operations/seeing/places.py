@@ -24,6 +24,13 @@ def since_start(run: Run, own: Columns) -> Array:
     return own.times - began
 
 
+def order_of(own: Columns) -> Array:
+    """0, 1, 2 ...: the order in which the points were logged."""
+    import numpy as np
+
+    return np.arange(len(own.values), dtype=np.float64)
+
+
 def seconds(moment: str | None) -> float | None:
     """A recorded time as seconds since 1970; None where there is none."""
     from datetime import datetime

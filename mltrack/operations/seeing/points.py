@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mltrack.errors import Damaged
+from mltrack.errors import Damaged, DataMissing
 from mltrack.formats.ranked import split_rank
 from mltrack.formats.series_columns import Columns, columns_of, read_columns
 from mltrack.operations.fetch import ensure_here
@@ -31,7 +31,7 @@ def columns_of_run(
     found: dict[str, Columns] = {}
     if logged:
         plain = {name: split_rank(name)[0] for name in logged}
-        read = live_columns(project, run) if run.status == "running" else kept(project, run.series, plain, wanted)
+        read = live_columns(project, run) if run.status == "running" else kept(project, run, run.series, plain, wanted)
         for name in logged:
             own = read.get(plain[name])
             chosen = None if own is None else of_rank(own, split_rank(name)[1] if rank is None else rank)
@@ -42,17 +42,47 @@ def columns_of_run(
     return found
 
 
-def kept(project: Project, digest: str | None, names: dict[str, str], wanted: Sequence[str]) -> dict[str, Columns]:
-    """What the store has of some metrics."""
+def kept(
+    project: Project, run: Run, digest: str | None, names: dict[str, str], wanted: Sequence[str]
+) -> dict[str, Columns]:
+    """What the store has of some metrics of a run."""
     if digest is None:
         return {}
-    ensure_here(project, [digest])
+    ensure_here(project, [digest], of=run)
     try:
         return read_columns(project.store.read(digest), list(dict.fromkeys(names.values())), wanted)
     except ValueError as error:
         raise Damaged(
             f"The points {digest} cannot be read: {error}.", "Run `mltrack verify` to see what else."
         ) from error
+
+
+def none_here(lost: Sequence[tuple[Run, DataMissing]]) -> DataMissing:
+    """The error of runs of which no points are to be had; it names them."""
+    runs = [run for run, _ in lost]
+    hint = lost[0][1].hint
+    if len(runs) == 1 and runs[0].imported is not None:
+        return DataMissing(f"{shown_name(runs[0])} was imported without its data.", hint)
+    of = shown_name(runs[0]) if len(runs) == 1 else f"these {len(runs):,} runs"
+    named = "" if len(runs) == 1 else f": {listed(runs)}"
+    return DataMissing(f"The points of {of} are neither here nor on a remote{named}.", hint)
+
+
+def lost_words(runs: Sequence[Run]) -> str:
+    """What is said of runs that are left out because their points are not to be had."""
+    return f"Not drawn, for their points are not here: {listed(runs)}."
+
+
+def listed(runs: Sequence[Run]) -> str:
+    """Names of runs, the first few, and how many were imported without their data."""
+    shown = ", ".join(shown_name(run) for run in runs[:4]) + (f" and {len(runs) - 4:,} more" if len(runs) > 4 else "")
+    many = sum(run.imported is not None for run in runs)
+    how = "" if many == len(runs) else f"{many:,} of them "
+    return f"{shown} ({how}imported without data)" if many else shown
+
+
+def shown_name(run: Run) -> str:
+    return f"{run.name[:40]} ({run.id[:8]})" if run.name else run.id[:8]
 
 
 def live_columns(project: Project, run: Run) -> dict[str, Columns]:
@@ -73,7 +103,7 @@ def samples_of_run(project: Project, run: Run, names: Sequence[str]) -> dict[str
     if run.status == "running":
         live = {name: sampled_series(project, run, name) for name in names}
         return {name: columns_of(own) for name, own in live.items() if own}
-    return kept(project, run.resources.series, {name: name for name in names}, ("steps", "values", "times"))
+    return kept(project, run, run.resources.series, {name: name for name in names}, ("steps", "values", "times"))
 
 
 def sampled_names(project: Project, run: Run) -> list[str]:

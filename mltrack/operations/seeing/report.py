@@ -13,30 +13,26 @@ from mltrack.errors import DataMissing, MltrackError
 from mltrack.nouns import noun
 from mltrack.operations.seeing.known_series import known_series
 from mltrack.operations.seeing.previews import Budget, Preview, previews
-from mltrack.operations.seeing.selection import Choice, chosen_runs, split
+from mltrack.operations.seeing.selection import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mltrack.compare.differences import Differences
-    from mltrack.compare.many import Comparison
-    from mltrack.compare.telling import Group
+    from mltrack.compare.many import Comparison, Row
+    from mltrack.ledger.grouping import Group
     from mltrack.operations.request import Tell
-    from mltrack.plots import Panel, Plot
+    from mltrack.plots import Plot
     from mltrack.project import Project
     from mltrack.records import Run
 
 LOG_LINES = 200
 MOST_SPARKS = 200
 """Metrics of a run with a spark line."""
-MOST_PANELS = 8
-SAMPLED = ("memory_bytes", "cpu_percent")
-"""Resources that are drawn, beside those of GPUs."""
-MOST_CURVES = 24
-"""Runs with a curve each: more are a picture of nothing."""
 MOST_GROUPED = 6
 """Params whose values make groups."""
-LONGEST_LABEL = 20
+MOST_VALUES = 12
+"""Of a param whose values are groups."""
 LARGEST_LOG = 256 << 20
 """Bytes of a log that is read for its last lines."""
 
@@ -73,6 +69,15 @@ class Story:
 
 
 @noun
+class ByParam:
+    """A metric by the values of a param, as `ls --group-by` counts it: of runs that finished."""
+
+    param: str
+    metric: str
+    groups: tuple[Group, ...]
+
+
+@noun
 class Material:
     """All that a report is made of."""
 
@@ -89,21 +94,24 @@ class Material:
     """Of what one run used over time."""
     scatter: Plot | None = None
     """Of many runs: the param that goes with the main metric most."""
-    groups: tuple[tuple[str, tuple[Group, ...]], ...] = ()
-    """A metric, and what it is for the values of some params."""
+    groups: tuple[ByParam, ...] = ()
     sparks: Mapping[tuple[str, str], Sequence[float]] = field(default_factory=dict)
     """Values of metrics by run and name, thinned out."""
     missing: tuple[str, ...] = ()
 
 
 def material(project: Project, asked: Asked, tell: Tell) -> Material:
-    """Everything that the report needs. Raises NotFound, Ambiguous and UsageError as `chosen_runs` does."""
+    """Everything that the report needs. Raises NotFound, Ambiguous and UsageError as `runs_in_order` does."""
     if not asked.may_fetch:
         without_remotes(project)
     runs = subjects(project, asked, tell)
     found = of_few(project, asked, runs) if len(runs) < 3 else of_many(project, asked, runs)
     found = replace(found, goals=project.config.goals)
-    return with_plots(project, found) if asked.has_plots else found
+    if not asked.has_plots:
+        return found
+    from mltrack.operations.seeing.report_plots import with_plots
+
+    return with_plots(project, found)
 
 
 def of_few(project: Project, asked: Asked, runs: tuple[Run, ...]) -> Material:
@@ -124,7 +132,7 @@ def of_few(project: Project, asked: Asked, runs: tuple[Run, ...]) -> Material:
 
 def of_many(project: Project, asked: Asked, runs: tuple[Run, ...]) -> Material:
     """Of three runs or more: what differs, and what goes with the main metric."""
-    from mltrack.compare.telling import by_say, groups_of, main_metric, scatter_of
+    from mltrack.compare.telling import by_say, main_metric, scatter_of
     from mltrack.operations.seeing.comparison import compared
     from mltrack.plots import Plot
 
@@ -134,91 +142,34 @@ def of_many(project: Project, asked: Asked, runs: tuple[Run, ...]) -> Material:
     if metric is None:
         return found
     params = [row for _, row in by_say(comparison, metric)]
-    groups = [group for row in params[:MOST_GROUPED] for group in groups_of(row, metric)]
+    groups = [by_param(comparison, row, metric, project.config.goals) for row in params[:MOST_GROUPED]]
     scatter = scatter_of(comparison, params[0], metric) if params else None
     return replace(
         found,
-        groups=((metric.name, tuple(groups)),) if groups else (),
+        groups=tuple(one for one in groups if one is not None),
         scatter=Plot("", (scatter,)) if scatter is not None else None,
     )
 
 
-def with_plots(project: Project, found: Material) -> Material:
-    """With the metrics over their steps, of one run also what it used. What cannot be drawn is left out, and said."""
-    runs = found.runs[:MOST_CURVES]
-    missing = list(found.missing)
-    names = drawn_metrics(found, runs)
-    plot = metrics_plot(project, runs, names, missing)
-    if plot is not None and len(runs) < len(found.runs):
-        missing.append(f"Of {len(found.runs):,} runs the first {MOST_CURVES} have curves.")
-    used = resources_plot(project, runs[0]) if len(runs) == 1 else None
-    return replace(found, plot=plot, resources=used, missing=tuple(missing))
+def by_param(comparison: Comparison, param: Row, metric: Row, goals: Mapping[str, str]) -> ByParam | None:
+    """What the metric is for each value of a param; None where most values have one run only."""
+    from mltrack.digest import plain
+    from mltrack.flat import quoted
+    from mltrack.noun_json import to_dict
+    from mltrack.operations.seeing.groups import grouped, one_valued
 
-
-def drawn_metrics(found: Material, runs: Sequence[Run]) -> list[str]:
-    """Metrics of several points: of two runs those that differ first, of many those with a goal; few of many."""
-    from mltrack.formats.ranked import split_rank
-
-    counts: dict[str, int] = {}
-    for run in runs:
-        for name, summary in run.metrics.items():
-            if summary.count > 1 and split_rank(name)[1] is None:
-                counts[name] = counts.get(name, 0) + 1
-    first: list[str] = []
-    if found.differences is not None:
-        first = [change.what for change in found.differences.metrics]
-    elif found.comparison is not None:
-        first = [row.name for row in found.comparison.differing if row.section == "metrics" and row.goal]
-    told = [name for name in first if name in counts]
-    others = sorted((name for name in counts if name not in set(told)), key=lambda name: -counts[name])
-    return [*told, *others][:MOST_PANELS]
-
-
-def metrics_plot(project: Project, runs: Sequence[Run], names: Sequence[str], missing: list[str]) -> Plot | None:
-    """A panel a metric; None where no points are here, which is said in `missing`."""
-    from mltrack.operations.seeing.curves import Wanted, plot_of_runs
-
-    try:
-        if not names:
-            return None
-        plot = plot_of_runs(project, runs, Wanted(tuple(names)))
-        labels = short_labels(runs)
-        return replace(plot, title="", panels=tuple(relabelled(panel, labels) for panel in plot.panels))
-    except MltrackError as error:
-        missing.append(f"The curves are not drawn: {error.message}")
-        return None
-
-
-def short_labels(runs: Sequence[Run]) -> dict[str, str]:
-    """What runs are called in a small plot: what sets them apart stands in the tables beside it."""
-    names = [run.name for run in runs]
-    return {
-        run.id: run.name if run.name and len(run.name) <= LONGEST_LABEL and names.count(run.name) == 1 else run.id[:8]
-        for run in runs
-    }
-
-
-def relabelled(panel: Panel, labels: Mapping[str, str]) -> Panel:
-    """The panel with its curves called so."""
-    from mltrack.plots import Lines
-
-    if not isinstance(panel, Lines):
-        return panel
-    curves = tuple(replace(curve, label=labels.get(curve.run or "", curve.label)) for curve in panel.curves)
-    return replace(panel, curves=curves)
-
-
-def resources_plot(project: Project, run: Run) -> Plot | None:
-    """What a run used over time, as far as samples of it are here: memory, processors, GPUs."""
-    from mltrack.operations.seeing.curves import Wanted, plot_of_runs
-    from mltrack.operations.seeing.points import sampled_names
-
-    try:
-        known = sampled_names(project, run)
-        names = [name for name in known if name in SAMPLED or name.startswith("gpu")][:MOST_PANELS]
-        return replace(plot_of_runs(project, [run], Wanted(tuple(names), x="time")), title="") if names else None
-    except MltrackError:
-        return None  # the table says what it used
+    documents = [
+        {
+            **{name: getattr(run, name) for name in ("id", "status", "created_at")},
+            "params": plain(to_dict({name: run.params[name] for name in run.params if name == param.name})),
+            "metrics": plain(to_dict({name: run.metrics[name] for name in run.metrics if name == metric.name})),
+        }
+        for run in comparison.runs
+    ]
+    found = grouped(documents, (one_valued(f"params.{quoted(param.name)}"),), goals).groups
+    known = tuple(one for one in found if metric.name in one.metrics and one.value != (None,))
+    many = sum(one.metrics[metric.name].count for one in known)
+    return ByParam(param.name, metric.name, known) if 1 < len(known) <= min(MOST_VALUES, many // 2) else None
 
 
 def without_remotes(project: Project) -> None:
@@ -227,16 +178,15 @@ def without_remotes(project: Project) -> None:
 
 
 def subjects(project: Project, asked: Asked, tell: Tell) -> tuple[Run, ...]:
-    """The runs in the order in which they are told: what others are held against first, of two else the older one."""
+    """The runs in the order in which they are told: what others are held against first; see `runs_in_order`."""
     from mltrack.operations.find import find_run
+    from mltrack.operations.seeing.comparison import runs_in_order
 
     choice = replace(asked.choice, limit=1) if asked.choice.is_empty else asked.choice
-    found = chosen_runs(project, choice, tell)
+    found = runs_in_order(project, choice, tell)
     if asked.against is not None:
         base = find_run(project, asked.against)
         return (base, *(run for run in found if run.id != base.id))
-    if len(found) == 2 and len(split(project, choice.words)[0]) < 2:
-        found.sort(key=lambda run: (run.created_at, run.id))
     return tuple(found)
 
 

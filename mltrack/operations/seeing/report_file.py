@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrack.errors import StorageError, UsageError
+from mltrack.operations.running.outputs import note_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +20,14 @@ MARKS = (b"<!doctype html>\n<!-- mltrack report -->", b"<!-- mltrack report -->"
 
 
 def name_for(runs: Sequence[Run], form: str) -> str:
-    """`report-3kq8f2zx.html`, `report-3kq8f2zx-9dm1c0vw.html`, `report-12-runs.html`."""
-    of = "-".join(run.id[:8] for run in runs) if len(runs) < 3 else f"{len(runs)}-runs"
-    return f"report-{of}.{form}"
+    """`report-3kq8f2zx.html`, `report-3kq8f2zx-9dm1c0vw.html`, `report-12-runs-5f0a9c3e.html`: of other runs, or of the
+    same in another order, it is another name."""
+    from mltrack.digest import digest_json
+
+    if len(runs) < 3:
+        return f"report-{'-'.join(run.id[:8] for run in runs)}.{form}"
+    told = digest_json([run.id for run in runs]).removeprefix("b3:")[:8]
+    return f"report-{len(runs)}-runs-{told}.{form}"
 
 
 def keep_report(path: Path, text: str, force: bool = False) -> None:
@@ -39,12 +45,36 @@ def keep_report(path: Path, text: str, force: bool = False) -> None:
         raise
 
 
+OPEN = """
+import os, sys, webbrowser
+try:
+    browser = webbrowser.get()
+except webbrowser.Error:
+    sys.exit(1)
+if os.fork() == 0:
+    os.setsid()
+    browser.open(sys.argv[1])
+"""
+"""A process of its own: a browser that is started may write what it likes, and stay as long as it is open."""
+
+
+def show_in_browser(path: Path) -> bool:
+    """Open a file in the browser that `BROWSER` names, or the one of the desktop; False where none is known."""
+    import subprocess
+    import sys
+
+    nowhere = subprocess.DEVNULL
+    words = [sys.executable, "-I", "-c", OPEN, path.absolute().as_uri()]
+    return subprocess.run(words, stdin=nowhere, stdout=nowhere, stderr=nowhere).returncode == 0
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """The file is whole, or as it was."""
     aside = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
     try:
         aside.write_bytes(data)
         os.replace(aside, path)
+        note_written(path)
     finally:
         aside.unlink(missing_ok=True)
 

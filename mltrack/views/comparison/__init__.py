@@ -7,6 +7,7 @@ up. A pipe gets everything.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mltrack.compare.differences import SECTIONS
@@ -15,9 +16,10 @@ from mltrack.compare.many import Comparison, Row
 from mltrack.nouns import noun
 from mltrack.views.comparison.cells import BEST, NOISE, WORST, cell_of, ids_of
 from mltrack.views.comparison.down import runs_down
+from mltrack.views.comparison.remarks import remarks
 from mltrack.views.comparison.side import side_by_side
 from mltrack.views.comparison.summary import summarised
-from mltrack.views.page import Renderable, painted
+from mltrack.views.page import Renderable, painted, wrapped
 from mltrack.views.tabular import tabular
 from mltrack.views.text import clean, command_line, count
 
@@ -27,11 +29,14 @@ MANY = 100
 """More runs than this are summed up on a terminal."""
 
 
-def comparison_view(comparison: Comparison, form: str = "table", every: bool = False) -> Renderable | str:
-    """The comparison in one of `tabular.FORMATS`. `every`: also what does not differ. Raises UsageError."""
-    rows = comparison.rows if every else comparison.differing
+def comparison_view(comparison: Comparison, form: str = "table", rows: Sequence[Row] | None = None) -> Renderable | str:
+    """The comparison in one of `tabular.FORMATS`: the rows that are given, by default those that differ.
+
+    Raises UsageError.
+    """
+    rows = comparison.differing if rows is None else tuple(rows)
     if form == "table":
-        return ComparisonPage(comparison, rows, every)
+        return ComparisonPage(comparison, rows)
     if form == "md" and len(comparison.runs) <= FEW:
         return fields_in_markdown(comparison, rows)
     return tabular(*as_table(comparison, rows), form)
@@ -74,13 +79,13 @@ class ComparisonPage:
 
     comparison: Comparison
     rows: tuple[Row, ...]
-    is_all: bool
 
     def render(self, width: int | None, colour: bool) -> str:
         """Some words, then the runs in the layout that fits."""
         runs = self.comparison.runs
         rows = self.rows
-        lines = [painted(text, style, colour) for text, style in self.intro(width)]
+        told = [(line, style) for text, style in self.intro(width) for line in wrapped(text, width)]
+        lines = [painted(text, style, colour) for text, style in told]
         if not rows:
             return "\n".join(lines) + "\n"
         laid = None
@@ -103,13 +108,16 @@ class ComparisonPage:
             return lines
         if width is not None and len(runs) > MANY:
             text = "Too many to show one by one: see fewer with --limit 20 or a query; a pipe and --json have all."
-            return [*lines, (text, "dim")]
+            return [*lines, (text, "dim"), *self.remarks()]
         name = f" ({clean(base.name)})" if base.name else ""
         marks = f"{BEST} best, {WORST} worst of a metric" if any(row.best for row in self.rows) else ""
         noise = f"{NOISE} within noise" if any(noted_inside(row) for row in self.rows) else ""
         told = ", ".join(part for part in (marks, noise) if part)
         against = f"Changes are against {ids_of(runs)[self.comparison.baseline]}{name}."
-        return [*lines, (f"{against}{f' {told}.' if told else ''}", "dim")]
+        return [*lines, (f"{against}{f' {told}.' if told else ''}", "dim"), *self.remarks()]
+
+    def remarks(self) -> list[tuple[str, str]]:
+        return [(text, "yellow") for text in remarks(replace(self.comparison, rows=self.rows))]
 
 
 def noted_inside(row: Row) -> bool:

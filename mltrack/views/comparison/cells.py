@@ -12,7 +12,6 @@ from mltrack.formats.ranked import split_rank
 from mltrack.nouns import noun
 from mltrack.records import Run
 from mltrack.views.text import (
-    cell_width,
     clean,
     command_line,
     count,
@@ -30,9 +29,6 @@ BEST, WORST, NOISE = "★", "▽", "≈"
 OBJECT_ID = re.compile(r"(?:b3:)?[0-9a-f]{40,64}")
 LONGEST = 300
 """Characters of a text in a cell; --json has it whole."""
-
-FULL, SHARES, VALUES = 2, 1, 0
-"""How much stands in a number's cell: value, change and per cent; value and per cent; the value alone."""
 
 
 def value_text(row: Row, value: Any) -> str:
@@ -123,58 +119,6 @@ def change_text(row: Row, change: float) -> str:
     """`+0.05`; of sizes and times with units, as the values themselves."""
     told = fact_text(row.name, abs(change)) if row.section == CIRCUMSTANCES else None
     return signed(change) if told is None else f"{'-' if change < 0 else '+'}{told}"
-
-
-NO_CHANGES = "No room for changes: fewer runs, a wider terminal or a pipe have them."
-
-
-@noun
-class Widths:
-    """The cells that the parts of numbers take in one column."""
-
-    text: int = 0
-    mark: int = 0
-    change: int = 0
-    percent: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.text + sum(1 + part for part in (self.mark, self.change, self.percent) if part)
-
-
-def widths_of(cells: Sequence[Cell], level: int) -> Widths:
-    """How wide the parts of the numbers among some cells are."""
-    found = [parts(cell, level) for cell in cells if cell.is_number]
-    return Widths(*(max((cell_width(one[part]) for one in found), default=0) for part in range(4)))
-
-
-def parts(cell: Cell, level: int) -> tuple[str, str, str, str]:
-    """Value, mark, change and per cent, as far as a level shows them."""
-    if level == VALUES:
-        return cell.text, cell.mark, "", ""
-    if level == SHARES:
-        return cell.text, cell.mark, "", cell.percent or cell.change
-    return cell.text, cell.mark, cell.change, cell.percent
-
-
-def has_changes(cells: Sequence[Sequence[Cell]]) -> bool:
-    return any(cell.change for some in cells for cell in some)
-
-
-def joined(cell: Cell, widths: Widths, level: int) -> str:
-    """A number with its parts, each under the ones above it; any other text as it is."""
-    if not cell.is_number:
-        return cell.text
-    text, mark, change, share = parts(cell, level)
-    found = [right(text, widths.text)]
-    found += [mark + " " * (widths.mark - cell_width(mark))] if widths.mark else []
-    found += [right(change, widths.change)] if widths.change else []
-    found += [right(share, widths.percent)] if widths.percent else []
-    return " ".join(found)
-
-
-def right(text: str, width: int) -> str:
-    return " " * (width - cell_width(text)) + text
 
 
 def label_of(name: str) -> str:

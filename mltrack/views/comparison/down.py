@@ -7,23 +7,11 @@ from itertools import zip_longest
 
 from mltrack.compare.gathering import CIRCUMSTANCES
 from mltrack.compare.many import Comparison, Row
-from mltrack.views.comparison.cells import (
-    FULL,
-    NO_CHANGES,
-    SHARES,
-    VALUES,
-    Cell,
-    cell_of,
-    has_changes,
-    ids_of,
-    joined,
-    label_of,
-    rank_of,
-    right,
-    widths_of,
-)
+from mltrack.views.columns import TAKEN
+from mltrack.views.comparison.cells import Cell, cell_of, ids_of, label_of, rank_of
+from mltrack.views.comparison.levels import FULL, NO_CHANGES, SHARES, VALUES, has_changes, joined, right, widths_of
 from mltrack.views.fitted import Column, draw, fit
-from mltrack.views.page import painted
+from mltrack.views.page import painted, wrapped
 from mltrack.views.text import cell_width, clean, count, shorten
 
 ENOUGH = 6
@@ -51,7 +39,8 @@ def runs_down(comparison: Comparison, rows: Sequence[Row], width: int | None, co
         shown = {column.name for column, _ in fitted}
         missing = [clean(row.field) for row in telling if row.field not in shown]
         told = [NO_CHANGES] if level == VALUES and has_changes(cells) else []
-        lines += [painted(text, "dim", colour) for text in (*told, *without_room(missing))]
+        below = [line for text in (*told, *without_room(missing)) for line in wrapped(text, width)]
+        lines += [painted(line, "dim", colour) for line in below]
     return lines
 
 
@@ -107,11 +96,14 @@ def field_column(row: Row, title: str, cells: Sequence[Cell], how: tuple[int, in
 
 
 def titles_of(rows: Sequence[Row]) -> list[str]:
-    """`model.encoder.depth` as `depth`, and `loss` for `metrics.loss`, where no other field ends like that."""
+    """`model.encoder.depth` as `depth`, and `loss` for `metrics.loss`, where no other field ends like that, and that is
+    no field of every run: `params.seed`."""
     names = [label_of(row.name) for row in rows]
     ends = [name.rsplit(".", 1)[-1] for name in names]
-    is_short = [row.section in ("params", "metrics") and bool(end) for row, end in zip(rows, ends, strict=True)]
+    is_named = [row.section in ("params", "metrics") for row in rows]
+    taken = [named and name.lower() in TAKEN for named, name in zip(is_named, names, strict=True)]
+    is_short = [named and bool(end) and end.lower() not in TAKEN for named, end in zip(is_named, ends, strict=True)]
     return [
-        end if short and ends.count(end) == 1 else name if names.count(name) == 1 else clean(row.field)
-        for row, end, name, short in zip(rows, ends, names, is_short, strict=True)
+        end if short and ends.count(end) == 1 else name if names.count(name) == 1 and not own else clean(row.field)
+        for row, end, name, short, own in zip(rows, ends, names, is_short, taken, strict=True)
     ]

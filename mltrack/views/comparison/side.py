@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from mltrack.compare.gathering import CIRCUMSTANCES
 from mltrack.compare.many import Comparison, Row
 from mltrack.nouns import noun
-from mltrack.views.comparison.cells import (
-    FULL,
-    NO_CHANGES,
-    SHARES,
-    VALUES,
-    Cell,
-    cell_of,
-    has_changes,
-    ids_of,
-    joined,
-    label_of,
-    rank_of,
-    widths_of,
-)
-from mltrack.views.page import painted
+from mltrack.views.comparison import levels
+from mltrack.views.comparison.cells import Cell, cell_of, ids_of, label_of, rank_of
+from mltrack.views.comparison.levels import joined, widths_of
+from mltrack.views.page import painted, wrapped
 from mltrack.views.text import cell_width, clean, shorten
 
 MOST = 40
@@ -50,6 +40,8 @@ class Column:
 
     heads: tuple[Words, ...]
     cells: tuple[Words, ...]
+    below: tuple[Words, ...]
+    """What stands on a line of its own below each cell; empty texts where there is nothing."""
     least: int
     width: int
 
@@ -60,13 +52,13 @@ def side_by_side(comparison: Comparison, rows: Sequence[Row], width: int | None,
     shown = [row for section in sections for row in section.rows]
     cells = [[cell_of(row, place) for row in shown] for place in range(len(comparison.runs))]
     labels = [label_of(row.name) for row in shown]
-    for level in (FULL, SHARES, VALUES):
+    for level in (levels.FULL, levels.SHARES, levels.BELOW, levels.VALUES):
         columns = [column(found, heads, level) for found, heads in zip(cells, heads_of(comparison), strict=True)]
         laid = lay_out(max(map(cell_width, labels), default=0), columns, width)
         if laid is not None:
-            is_bare = level == VALUES and has_changes(cells)
-            aside = ["", painted(NO_CHANGES, "dim", colour)] if is_bare else []
-            return [*drawn(sections, labels, columns, laid, colour), *aside]
+            is_bare = level == levels.VALUES and levels.has_changes(cells)
+            aside = ["", *wrapped(levels.NO_CHANGES, width)] if is_bare else []
+            return [*drawn(sections, labels, columns, laid, colour), *(painted(one, "dim", colour) for one in aside)]
     return None
 
 
@@ -96,7 +88,13 @@ def column(cells: Sequence[Cell], heads: tuple[Words, ...], level: int) -> Colum
     words = tuple((joined(cell, widths, level), cell.style) for cell in cells)
     natural = max(cell_width(text) for text, _ in (*heads, *words))
     least = max(widths.total, min(natural, LEAST_TEXT), cell_width(heads[0][0]))
-    return Column(heads, words, least, natural)
+    return Column(heads, words, tuple(beneath(cell, widths, level) for cell in cells), least, natural)
+
+
+def beneath(cell: Cell, widths: levels.Widths, level: int) -> Words:
+    """The change of a number, below its value."""
+    told = levels.share(cell) if level == levels.BELOW and cell.is_number else ""
+    return (levels.right(told, widths.text), "dim") if told else ("", "")
 
 
 def lay_out(label: int, columns: Sequence[Column], width: int | None) -> list[int] | None:
@@ -129,11 +127,16 @@ def drawn(
         lines += ["", painted(section.name.capitalize(), "bold", colour)]
         for _ in section.rows:
             lines.append(line([(labels[place], ""), *(column.cells[place] for column in columns)], laid, colour))
+            if section.name != CIRCUMSTANCES and any(column.below[place][0] for column in columns):
+                lines.append(line([("", ""), *(column.below[place] for column in columns)], laid, colour))
             place += 1
         if section.hidden:
-            text = f"  ... and {section.hidden:,} more; a pipe and --json have them all"
-            lines.append(painted(text, "dim", colour))
+            lines.append(painted(hidden_fields(section), "dim", colour))
     return lines
+
+
+def hidden_fields(section: Section) -> str:
+    return f"  ... and {section.hidden:,} more; a pipe and --json have them all"
 
 
 def line(words: Sequence[Words], laid: Sequence[int], colour: bool) -> str:

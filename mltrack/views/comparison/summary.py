@@ -8,7 +8,7 @@ from typing import Any
 
 from mltrack.compare.many import Comparison, Row, key_of
 from mltrack.views.comparison.cells import BEST, ids_of, value_text
-from mltrack.views.comparison.side import MOST, sections_of
+from mltrack.views.comparison.side import MOST, hidden_fields, sections_of
 from mltrack.views.page import Cell, Grid, Page
 from mltrack.views.text import count, shorten
 
@@ -26,7 +26,7 @@ def summarised(comparison: Comparison, rows: Sequence[Row], width: int | None, c
         page.heading(section.name.capitalize())
         page.grid(Grid([line(row, ids) for row in section.rows], "<>><<", whole=(1, 2, 3)))
         if section.hidden:
-            page.line((f"  ... and {section.hidden:,} more; a pipe and --json have them all", "dim"))
+            page.line((hidden_fields(section), "dim"))
     return page.render(width, colour).splitlines()
 
 

@@ -31,6 +31,9 @@ HEADS = (
     "old mode",
     "new mode",
 )
+FOLD = "... "
+FEW_LINES = 20
+"""So many lines of a patch of data are shown."""
 STYLES = {"+": "green", "-": "red", "@": "cyan", "\\": "dim"}
 WORD = re.compile(r"\w+|\s+|.", re.DOTALL)
 LONGEST_LINE = 400
@@ -95,15 +98,36 @@ def total(files: Sequence[CodeChange]) -> str:
 
 @noun
 class Patch:
-    """A patch in git's colours; what changed within a line is reversed where there are colours."""
+    """A patch in git's colours; what changed within a line is reversed where there are colours. Of the `folded` files
+    (their names then and now) a terminal gets no more than how much there is."""
 
     text: str
+    folded: Sequence[tuple[str, str]] = ()
 
     def draw(self, width: int | None, colour: bool) -> list[str]:
         lines = self.text.rstrip("\n").split("\n")
+        if width is not None and self.folded:
+            lines = list(without(lines, self.folded))
         if not colour:
             return [shown(line) for line in lines]
         return list(coloured(lines))
+
+
+def without(lines: Sequence[str], folded: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """The lines, with those of some files counted instead, where they are more than a few."""
+    names = {f"diff --git a/{then} b/{now}": now for then, now in folded}
+    at = 0
+    while at < len(lines):
+        end = at + 1
+        while end < len(lines) and not lines[end].startswith("diff --git "):
+            end += 1
+        name = names.get(lines[at])
+        if name is None or end - at <= FEW_LINES:
+            yield from lines[at:end]
+        else:
+            yield lines[at]
+            yield f"{FOLD}{end - at - 1:,} lines of {name}; --all shows them"
+        at = end
 
 
 def shown(line: str) -> str:
@@ -144,7 +168,7 @@ def run_of(lines: Sequence[str], start: int, sign: str) -> int:
 
 def style_of(line: str, in_hunk: bool) -> str:
     if not in_hunk:
-        return "bold" if line.startswith(HEADS) else ""
+        return "bold" if line.startswith(HEADS) else "dim" if line.startswith(FOLD) else ""
     return STYLES.get(line[:1], "")
 
 

@@ -86,15 +86,27 @@ def data_blocks(inside: DataChange, limits: Limits) -> Iterator[Block]:
     """The files of a directory, then each table; of a single table no more than what became of it."""
     if inside.members is not None:
         yield from member_blocks(inside.members, limits)
+    yield from table_items(inside, limits, is_one=inside.members is None)
+
+
+def table_items(inside: DataChange, limits: Limits, is_one: bool) -> Iterator[Block]:
     for path, change in inside.tables.items():
-        name = path if inside.members is not None else ""
+        name = "" if is_one else path
         if isinstance(change, str):
             yield Item(("·", "dim"), f"{name}: {change}." if name else f"Not looked into: {change}.", "dim", 5)
         else:
             yield from table_blocks(name, change, limits)
 
 
-# -- directories
+# -- files and directories
+
+
+def tracked_blocks(inside: DataChange, limits: Limits) -> Iterator[Block]:
+    """Data among the code: its files, then what became of the tables."""
+    if inside.members is not None:
+        rows = [member_row(change) for change in inside.members.files]
+        yield Grid(rows, "<<<", limit=limits.files, more=limits.more)
+    yield from table_items(inside, limits, is_one=False)
 
 
 def member_blocks(members: MemberChanges, limits: Limits) -> Iterator[Block]:
@@ -125,7 +137,9 @@ def table_blocks(name: str, change: TableChange, limits: Limits) -> Iterator[Blo
     yield Item(("▦", "cyan"), (f"{name}: " if name else "") + "; ".join(table_words(change)), indent=5)
     moved = [one for one in change.columns if one.grade in MARKS]
     moved.sort(key=lambda one: one.grade != FAR)
-    rows = [(MARKS[one.grade], one.name, (WORDS[one.grade], MARKS[one.grade][1]), column_words(one)) for one in moved]
+    rows = [
+        (MARKS[one.grade], named(one.name), (WORDS[one.grade], MARKS[one.grade][1]), column_words(one)) for one in moved
+    ]
     if rows:
         yield Grid(rows, "<<<<", indent=7, limit=limits.columns, more=limits.more, whole=(2,), is_last_below=True)
     rest = rest_words(change)
@@ -142,11 +156,16 @@ def table_words(change: TableChange) -> Iterator[str]:
         yield f"{before:,} → {now:,} rows{f' ({share})' if share else ''}"
     for word, names in (("added", change.added), ("removed", change.removed)):
         if names:
-            yield f"{count(len(names), 'column')} {word}: {some(names)}"
+            yield f"{count(len(names), 'column')} {word}: {some(list(map(named, names)))}"
     if change.retyped:
-        yield f"type changed: {some([f'{one.name} {one.a} → {one.b}' for one in change.retyped])}"
+        yield f"type changed: {some([f'{named(one.name)} {one.a} → {one.b}' for one in change.retyped])}"
     if change.is_reordered:
         yield "columns in another order"
+
+
+def named(column: str) -> str:
+    """The name of a column, as it is shown; a second one without a name is called ` (2)`."""
+    return column if column.partition(" (")[0].strip() else f"(no name){column.rstrip()}"
 
 
 def some(names: Sequence[str]) -> str:

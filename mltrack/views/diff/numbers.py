@@ -11,8 +11,8 @@ from mltrack.nouns import noun
 from mltrack.records import MetricSummary
 from mltrack.views.diff.fitting import Fitting
 from mltrack.views.page import Cell, Grid
-from mltrack.views.sparkline import extremes, sparkline
-from mltrack.views.text import number, percent, scalar, signed
+from mltrack.views.sparkline import scale_of, sparkline
+from mltrack.views.text import cell_width, clean, number, percent, scalar, signed
 from mltrack.views.verdict import heads
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ SPARKS = (16, 10, 6)
 ALIGNS = "<>>>><<<"
 WORDS = 5
 """Columns of names and numbers; those of words behind them are left out where they have nothing to say."""
+VALUES = (1, 2)
+LONG = 24
+"""Cells of a value that is no number any more."""
 KINDS = {"added": "green", "removed": "red"}
 
 
@@ -50,17 +53,24 @@ def numbers_block(changes: Sequence[Change], known: Numbers) -> Fitting:
     # The values are what a person looks for: the name and the remarks give way.
     plain = Grid(
         [[row[place] for place in columns] for row in rows],
-        "".join(ALIGNS[place] for place in columns),
+        aligns(rows, columns),
         heads("", *known.ids, *[""] * (len(columns) - 3)),
         limit=known.limit,
         more=known.more,
         whole=tuple(range(3, min(6, len(columns)))),
         is_last_below=len(columns) > WORDS + 1,
+        capped=VALUES,
     )
     shown = changes[: known.limit]
     if not any(change.what in series for change in shown for series in known.series):
         return Fitting((plain,), plain)
     return Fitting((*(with_sparks(plain, changes, known, width) for width in SPARKS), plain), plain)
+
+
+def aligns(rows: Sequence[tuple[Cell, ...]], columns: Sequence[int]) -> str:
+    """Values to the right, unless there are long texts among them: short ones would stand far from their names."""
+    has_texts = any(cell_width(clean(words(row[place]))) > LONG for row in rows for place in VALUES)
+    return "".join("<" if has_texts and place in VALUES else ALIGNS[place] for place in columns)
 
 
 def remark_of_all(changes: Sequence[Change]) -> str:
@@ -82,13 +92,13 @@ def with_sparks(plain: Grid, changes: Sequence[Change], known: Numbers, width: i
     head = list(plain.header or ())
     header = [head[0], head[1], "", head[2], "", *head[3:]]
     whole = (2, 4, *(place + 2 for place in plain.whole))
-    return replace(plain, rows=rows, header=header, aligns="<><><" + plain.aligns[3:], whole=whole)
+    return replace(plain, rows=rows, header=header, aligns="<><><" + plain.aligns[3:], whole=whole, capped=(1, 3))
 
 
 def sparks(name: str, series: tuple[Series, Series], width: int) -> tuple[str, str]:
     """The series of a metric in both runs, on one scale."""
     pair = [one.get(name, ()) for one in series]
-    between = extremes(*pair)
+    between = scale_of(*pair)
     first, second = (sparkline(values, width, between) for values in pair)
     return first, second
 

@@ -17,6 +17,8 @@ __all__ = ["draw", "draw_text", "scales_of", "shared_legend"]
 
 MARKS = 8
 """Markers along a curve of several, so that one follows it without its colour."""
+LEGEND_POINTS = 8
+"""Size of its letters, in which its distances are told."""
 FEW = 40
 """Points of which each has a marker, where there is but one curve."""
 
@@ -30,7 +32,7 @@ def scales_of(panel: Lines, ticks: tuple[int, int]) -> tuple[Scale, Scale] | Non
     y = ends_of(parts, panel.y.is_log)
     if x is None or y is None:
         return None
-    return scale_of(panel.x, *x, ticks[0], 0.015), scale_of(panel.y, *y, ticks[1])
+    return scale_of(panel.x, *x, ticks[0], 0.015), scale_of(panel.y, *y, ticks[1], ends=panel.y_ends)
 
 
 def draw(axes: Any, panel: Lines, style: Style) -> None:
@@ -163,8 +165,9 @@ def shared_legend(figure: Any, panels: Sequence[Lines], style: Style) -> None:
     from matplotlib.lines import Line2D
 
     shaded = [curve.shade for panel in panels for curve in panel.curves if curve.shade is not None]
-    if shaded:
+    if shaded and style.legend_at != "off":
         colour_scale(figure, panels, style)
+    if shaded:
         return
     handles: dict[str, tuple[Any, str]] = {}
     place = 0
@@ -176,8 +179,17 @@ def shared_legend(figure: Any, panels: Sequence[Lines], style: Style) -> None:
                 text = f"{style.text(one.label, 36)} (n = {one.runs})" if isinstance(one, Band) else one.label
                 handles[one.label] = (Line2D([], [], linewidth=1.6, markersize=4.5, **look), text)
                 place += 1
-    if len(handles) > 1 or any(panel.bands for panel in panels):
-        style.legend(figure, *zip(*handles.values()), loc="outside right upper")
+    if style.legend_at != "off" and (len(handles) > 1 or any(panel.bands for panel in panels)):
+        keys, texts = zip(*handles.values())
+        if style.legend_at == "inside":
+            style.legend(figure.axes[0], keys, texts, loc="best")
+        elif style.legend_at == "below":
+            across = max(1, int(figure.get_figwidth() / (0.9 + 0.062 * max(map(len, texts)))))
+            pad = style.foot * figure.get_figheight() * 72 / LEGEND_POINTS + 0.5  # above the remarks
+            where = {"loc": "outside lower center", "borderaxespad": pad, "ncols": min(across, len(texts))}
+            style.legend(figure, keys, texts, **where)
+        else:
+            style.legend(figure, keys, texts, loc="outside right upper")
 
 
 def colour_scale(figure: Any, panels: Sequence[Lines], style: Style) -> None:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mltrack.digest import plain
 from mltrack.errors import StorageError, UsageError
 from mltrack.nouns import noun
+from mltrack.operations.running.outputs import note_written
 
 if TYPE_CHECKING:
     from mltrack.plots import Plot
+    from mltrack.views.plot.picture import Look
 
 FORMS = ("png", "svg", "pdf")
 LARGEST = {"inches": 100.0, "cells": 500.0}
+LEAST_DPI, MOST_DPI = 20, 1200
+MOST_PIXELS = 250_000_000
 SMALLEST = 1.5
 """Inches of a picture."""
 PLAIN = {ord("│"): "|", ord("┤"): "+", ord("└"): "+", ord("┬"): "+", ord("─"): "-", ord("…"): "~"}
-SIGNS = dict(zip("●■▲◆▼✕✚◀▶⬟★", "o#AVvx+<>p*"))
+SIGNS = dict(zip("●■▲◆▼✕✚◀▶⬟★◇", "o#AVvx+<>p*%"))
 """What stands for the signs of curves where a stream's encoding has none of them."""
 
 
@@ -33,9 +37,34 @@ class Wish:
     as_json: bool = False
     size: str | None = None
     dark: bool = False
+    dpi: int | None = None
+    """Pixels of an inch; None: as usual."""
+    legend: str | None = None
+    """One of `style.LEGENDS`; None: as usual."""
 
-    def __hash__(self) -> int:
-        return hash((self.output, self.as_text, self.as_json, self.size, self.dark))
+    @property
+    def look(self) -> Look:
+        """How a picture is to look. Raises UsageError."""
+        from mltrack.views.plot.picture import Look
+        from mltrack.views.plot.style import LEGENDS
+
+        if self.legend is not None and self.legend not in LEGENDS:
+            raise UsageError(f"--legend {self.legend[:40]} is no place.", f"One of: {', '.join(LEGENDS)}.")
+        usual = Look()
+        return Look(self.dark, self.dpi or usual.dpi, self.legend or usual.legend)
+
+    def check_pixels(self) -> None:
+        """Raises UsageError for a picture that no machine could hold."""
+        if self.dpi is None:
+            return
+        wide, high = self.measures() or (20.0, 20.0)
+        if self.output is None or str(self.output).endswith((".svg", ".pdf")):
+            raise UsageError("--dpi is for a PNG.", "Such as: -o plot.png --dpi 300")
+        if not LEAST_DPI <= self.dpi <= MOST_DPI or wide * high * self.dpi**2 > MOST_PIXELS:
+            raise UsageError(
+                f"--dpi {self.dpi} is too {'little' if self.dpi < LEAST_DPI else 'much'} for a picture.",
+                f"From {LEAST_DPI} to {MOST_DPI}, and {MOST_PIXELS:,} pixels at most.",
+            )
 
     def measures(self) -> tuple[float, float] | None:
         """Width and height that were asked for. Raises UsageError."""
@@ -57,6 +86,8 @@ class Wish:
 def form_of(wish: Wish) -> str | None:
     """The form of the picture that was asked for; None where none was. Raises UsageError for what cannot be."""
     wish.measures()
+    wish.check_pixels()
+    _ = wish.look
     if wish.output is None:
         return None
     if wish.as_json or wish.as_text:
@@ -90,7 +121,7 @@ def picture_of(plot: Plot, form: str, wish: Wish) -> bytes:
     from mltrack.views.plot.picture import picture
 
     width, height = wish.measures() or (None, None)
-    return picture(plot, form, width=width, height=height, dark=wish.dark)
+    return picture(plot, form, width=width, height=height, look=wish.look)
 
 
 def written(path: Path, data: bytes) -> None:
@@ -106,6 +137,7 @@ def written(path: Path, data: bytes) -> None:
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
+        note_written(target)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror}.", "Is there its directory, room on the disk, and permission?"
@@ -127,6 +159,8 @@ def rendered(plot: Plot, wish: Wish, stream: TextIO) -> str:
 
     width, height = wish.measures() or (None, None)
     made = text_plot(plot, None if width is None else int(width), None if height is None else int(height))
+    if wish.legend == "off":
+        made = replace(made, has_legend=False)
     text = made.render(width_of(stream), has_colour(stream))
     return text if speaks_unicode(stream) else in_ascii(text)
 
@@ -154,8 +188,10 @@ def json_value(item: Any) -> Any:
     if is_dataclass(item):
         return {field.name: json_value(getattr(item, field.name)) for field in fields(item)}
     if hasattr(item, "tolist"):
+        import numpy as np
+
         values = item.tolist()
-        return values if math.isfinite(item.sum()) else plain(values)
+        return values if bool(np.isfinite(item).all()) else plain(values)
     if isinstance(item, (list, tuple)):
         return [json_value(one) for one in item]
     return plain(item)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mltrack.plots import Parallel
-from mltrack.views.plot.places import Places, places_of
+from mltrack.views.plot.places import Places, name_text, places_of
 from mltrack.views.plot.shades import many_hues, tick_name
 from mltrack.views.plot.words import bold, coloured, cut, faint, padded
-from mltrack.views.text import cell_width, clean, shorten
+from mltrack.views.text import cell_width, clean, number, shorten
 
 if TYPE_CHECKING:
     from mltrack.views.plot.style import Style
@@ -18,6 +18,8 @@ MISSING = -0.09
 """Height below the axes of what has no value."""
 NARROWEST = 12
 """Cells of an axis in a text."""
+SHORTEST = 3
+"""Cells of a track."""
 WIDEST = 26
 TICKS = 6
 
@@ -36,28 +38,37 @@ def scales(panel: Parallel) -> list[Places]:
 def draw_text(panel: Parallel, width: int, height: int, colour: bool) -> list[str]:
     """A line a run, the largest of the last axis first; each value by its place on a track and in figures."""
     label = min(max(map(cell_width, map(clean, panel.labels)), default=0), max(8, width // 5))
-    shown = axes_shown(len(panel.axes), (width - label) // (NARROWEST + 2))
+    shown = axes_shown(panel, (width - label) // (NARROWEST + 2))
     cells = min(WIDEST, (width - label) // max(len(shown), 1) - 2)
     every = scales(panel)
-    names = short_names([clean(axis.label) for axis in panel.axes], cells)
+    names = short_names([name_text(axis.label) for axis in panel.axes], cells)
     head = padded("", label) + "".join("  " + padded(names[at], cells) for at in shown)
     lines = [cut(clean(panel.title), width)] if panel.title else []
     lines.append(bold(head.rstrip(), colour))
+    tracks = {at: tracks_of(every[at], [row[at] for row in panel.rows], cells) for at in shown}
     order = list(range(len(panel.rows)))[::-1]
     kept, hidden = middle_out(order, max(6, height - len(lines) - 2))
     for at in kept:
         if at is None:
             lines.append(faint(cut(f"... {hidden:,} runs between", width), colour))
             continue
-        row = panel.rows[at]
-        parts = [track(every[one], row[one], cells) for one in shown]
-        paint = level(panel, every, row)
-        lines.append(
-            padded(clean(panel.labels[at]), label) + "".join("  " + coloured(part, paint, colour) for part in parts)
-        )
+        paint = level(panel, every, panel.rows[at])
+        parts = "".join("  " + coloured(tracks[one][at], paint, colour) for one in shown)
+        lines.append(padded(clean(panel.labels[at]), label) + parts)
     if len(shown) < len(panel.axes):
-        lines.append(faint(cut(f"{len(panel.axes) - len(shown)} more axes need a wider terminal", width), colour))
+        hidden_names = [name_text(axis.label) for at, axis in enumerate(panel.axes) if at not in shown]
+        lines.append(faint(cut(without_room(hidden_names, width), width), colour))
     return [line.rstrip() for line in lines]
+
+
+def without_room(names: Sequence[str], width: int) -> str:
+    """The names of axes that a wider terminal has room for, as many as fit in a line."""
+    head = f"no room for {'1 axis' if len(names) == 1 else f'{len(names):,} axes'}: "
+    for kept in range(len(names), 0, -1):
+        text = head + ", ".join(names[:kept]) + (f" and {len(names) - kept:,} more" if kept < len(names) else "")
+        if cell_width(text) <= width:
+            return text
+    return head.rstrip(": ")
 
 
 def short_names(names: Sequence[str], cells: int) -> list[str]:
@@ -76,9 +87,12 @@ def shared_start(a: str, b: str) -> int:
     return next((at for at, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
 
 
-def axes_shown(count: int, room: int) -> list[int]:
-    """The first axes and the last one, as many as there is room for; at least the last."""
-    return list(range(count)) if count <= room else [*range(max(room, 1) - 1), count - 1]
+def axes_shown(panel: Parallel, room: int) -> list[int]:
+    """As many axes as there is room for, in their order: the last one, then those that go most with it."""
+    last = len(panel.axes) - 1
+    weights = panel.weights or (0.0,) * len(panel.axes)
+    by_weight = sorted(range(last), key=lambda at: -weights[at])
+    return sorted([*by_weight[: max(room, 1) - 1], last])
 
 
 def middle_out(order: Sequence[int], most: int) -> tuple[list[int | None], int]:
@@ -90,16 +104,30 @@ def middle_out(order: Sequence[int], most: int) -> tuple[list[int | None], int]:
     return [*order[:above], None, *order[len(order) - below :]], len(order) - above - below
 
 
-def track(scale: Places, value: float | str | None, cells: int) -> str:
-    """`─────●── 0.01`; without a value, words instead."""
-    if value is None:
-        return padded("missing", cells)
-    text = shorten(scale.text(value), max(5, cells // 2))
-    room = cells - 1 - max(cell_width(text), 7)
-    if room < 3:
-        return padded(text, cells)
-    at = round(scale.share(value) * (room - 1))
-    return padded("─" * at + "●" + "─" * (room - 1 - at) + " " + text, cells)
+def tracks_of(scale: Places, values: Sequence[float | str | None], cells: int) -> list[str]:
+    """`─────●── 0.01` for each value, all of one length: it gives way to the figures, but for SHORTEST cells. Without
+    a value a word instead."""
+    most = max(5, cells - 1 - SHORTEST)
+    texts = ["" if value is None else fitted(scale, value, most) for value in values]
+    room = min(cells - 1 - max(map(cell_width, texts), default=0), cells - 8)
+    found = []
+    for value, text in zip(values, texts):
+        if value is None:
+            text = "missing"
+        elif room >= SHORTEST:
+            at = round(scale.share(value) * (room - 1))
+            text = "─" * at + "●" + "─" * (room - 1 - at) + " " + text
+        found.append(padded(text, cells))
+    return found
+
+
+def fitted(scale: Places, value: float | str, width: int) -> str:
+    """A value in at most so many cells: a number with fewer digits, never cut; a name shortened."""
+    text = scale.text(value)
+    if cell_width(text) > width and isinstance(value, float) and not scale.axis.unit:
+        rounded = (number(float(f"{value:.{digits}g}")) for digits in (4, 3, 2, 1))
+        text = next((one for one in rounded if len(one) <= width), f"{value:.0e}")
+    return shorten(text, width)
 
 
 def level(panel: Parallel, every: Sequence[Places], row: Sequence[float | str | None]) -> int:
@@ -168,7 +196,7 @@ def draw_axis(axes: Any, at: int, every: Sequence[Places], style: Style) -> None
             bbox={"facecolor": style.paper, "edgecolor": "none", "alpha": 0.75, "pad": 0.8}, **style.plain,
         )  # fmt: skip
     axes.text(
-        at, 1.05, style.text(scale.label, 28 if is_slanted else room), ha="left" if is_slanted else "center",
+        at, 1.05, style.text(name_text(scale.label), 28 if is_slanted else room), ha="left" if is_slanted else "center",
         va="bottom", rotation=25 if is_slanted else 0, rotation_mode="anchor", fontsize=8 if is_slanted else 9,
         fontweight="bold" if at == count - 1 else "normal", color=style.ink, **style.plain,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mltrack.nouns import noun
 from mltrack.plots import Lines
 from mltrack.views.plot.fonts import fonts_for
 from mltrack.views.plot.kinds import kind_of
@@ -33,14 +34,36 @@ PANEL = (3.6, 2.7)
 ALONE = (8.0, 4.6)
 
 
+@noun
+class Look:
+    """How a picture is to look, apart from its size."""
+
+    dark: bool = False
+    dpi: int = DPI
+    """Pixels of an inch, of a PNG."""
+    legend: str = "right"
+    """One of `style.LEGENDS`."""
+
+
 def picture(
-    plot: Plot, form: str, *, width: float | None = None, height: float | None = None, dark: bool = False
+    plot: Plot,
+    form: str,
+    *,
+    width: float | None = None,
+    height: float | None = None,
+    dark: bool = False,
+    look: Look | None = None,
 ) -> bytes:
-    """The plot as `png`, `svg` or `pdf`; `width` and `height` in inches, by default as large as it needs."""
+    """The plot as `png`, `svg` or `pdf`; `width` and `height` in inches, by default as large as it needs.
+
+    `look` says more than `dark`, and takes its place.
+    """
+    look = look or Look(dark)
     with own_settings():
         from io import BytesIO
 
-        figure = drawn(plot, size_of(plot, width, height), style_of(dark))
+        beside_it = beside(plot) if look.legend == "right" else 0.0
+        figure = drawn(plot, size_of(plot, width, height, beside_it), look)
         canvas = canvas_of(form)(figure)
         out = BytesIO()
         getattr(canvas, f"print_{form}")(out, metadata=METADATA[form])
@@ -75,14 +98,14 @@ def canvas_of(form: str) -> Any:
     return getattr(import_module(f"matplotlib.backends.backend_{name}"), canvas)
 
 
-def size_of(plot: Plot, width: float | None, height: float | None) -> tuple[float, float]:
-    """Inches: those asked for, or those that the panels need."""
+def size_of(plot: Plot, width: float | None, height: float | None, legend: float) -> tuple[float, float]:
+    """Inches: those asked for, or those that the panels need and a legend so wide beside them."""
     rows, columns = grid_of(len(plot.panels))
     if len(plot.panels) == 1:
         wide, high = ALONE
     else:
         wide, high = max(PANEL[0] * columns, ALONE[0]), PANEL[1] * rows + 0.6
-    return width or wide + beside(plot), height or high
+    return width or wide + legend, height or high
 
 
 def beside(plot: Plot) -> float:
@@ -99,17 +122,19 @@ def grid_of(panels: int) -> tuple[int, int]:
     return max(1, math.ceil(panels / columns)), columns
 
 
-def drawn(plot: Plot, size: tuple[float, float], style: Style) -> Any:
+def drawn(plot: Plot, size: tuple[float, float], look: Look) -> Any:
     """The plot as a figure of matplotlib."""
     from matplotlib.figure import Figure
 
     labels = labels_of(plot)
     lines = [panel for panel in plot.panels if isinstance(panel, Lines)]
     is_shared = len(plot.panels) > 1 and len(lines) == len(plot.panels)
-    style = replace(style, fonts=fonts_for(list(texts_of(plot))), numbers=labels, has_legend=not is_shared)
-    figure = Figure(figsize=size, dpi=DPI, facecolor=style.paper)
+    style = replace(style_of(look.dark), fonts=fonts_for(list(texts_of(plot))), numbers=labels)
+    style = replace(style, has_legend=not is_shared, legend_at=look.legend)
+    figure = Figure(figsize=size, dpi=look.dpi, facecolor=style.paper)
     rows, columns = grid_of(len(plot.panels))
     below = remarks_of(figure, plot, style, size[0])
+    style = replace(style, foot=below)
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06, rect=(0, below, 1, 1 - below))
     for place, panel in enumerate(plot.panels):
         axes = figure.add_subplot(rows, columns, place + 1)
@@ -152,7 +177,7 @@ def remarks_of(figure: Any, plot: Plot, style: Style, width: float) -> float:
 
 def labels_of(plot: Plot) -> dict[str, int]:
     """The labels of all curves and bands, numbered as they come."""
-    found: dict[str, int] = {}
+    found = {label: place for place, label in enumerate(plot.looks)}
     for panel in plot.panels:
         for one in (*getattr(panel, "bands", ()), *getattr(panel, "curves", ())):
             found.setdefault(one.label, len(found))

@@ -58,13 +58,16 @@ class Places:
 def places_of(axis: Axis, values: Sequence[float | str], most: int, margin: float = MARGIN) -> Places:
     """The axis for all the values: finite numbers (positive on a log axis), or texts. `most`: ticks of numbers."""
     if any(isinstance(value, str) for value in values):
-        return Places(axis, names=ordered(map(str, values)))
+        texts = set(map(str, values))
+        names = tuple(name for name in axis.names if name in texts)
+        return Places(axis, names=names if len(names) == len(texts) else ordered(texts))
     numbers = [max(-LARGEST, min(float(value), LARGEST)) for value in values] or [0.0]
     return Places(axis, scale_of(axis, min(numbers), max(numbers), max(most, 2), margin))
 
 
 def name_text(name: str) -> str:
-    return clean(name) or '""'
+    """A name as it is shown; one of blanks alone in quotes."""
+    return clean(name) if name.strip() else f'"{clean(name)}"'
 
 
 def amount(value: float, axis: Axis) -> str:

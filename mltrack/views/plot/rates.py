@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mltrack.plots import Axis, Curve, Lines, Rates
+from mltrack.views.plot.words import faint
 
 if TYPE_CHECKING:
     from mltrack.views.plot.style import Style
@@ -14,6 +16,8 @@ AXES = {"roc": ("false positive rate", "true positive rate"), "pr": ("recall", "
 SHORT = {"roc": ("FPR", "TPR"), "pr": ("recall", "precision")}
 NARROW = 30
 """Cells up to which a text has the short names."""
+CHANCE = 33
+"""Dots of the line of chance in a text."""
 
 
 def draw_text(panel: Rates, width: int, height: int, colour: bool) -> list[str]:
@@ -21,8 +25,26 @@ def draw_text(panel: Rates, width: int, height: int, colour: bool) -> list[str]:
     from mltrack.views.plot.lines import draw_text as draw_lines
 
     x, y = AXES[panel.kind] if width > NARROW else SHORT[panel.kind]
-    curves = panel.curves if panel.kind == "roc" else tuple(map(in_steps, panel.curves))
-    return draw_lines(Lines(panel.title, Axis(x), Axis(y), curves), width, height, colour)
+    if panel.kind == "pr":
+        return draw_lines(
+            Lines(panel.title, Axis(x), Axis(y), tuple(map(in_steps, panel.curves))), width, height, colour
+        )
+    curves = tuple(over_chance(curve) if at == 0 else curve for at, curve in enumerate(panel.curves))
+    lines = draw_lines(Lines(panel.title, Axis(x), Axis(y), curves), width, height - 1, colour)
+    return [*lines, faint("dotted: chance", colour)]
+
+
+def over_chance(curve: Curve) -> Curve:
+    """The same with dots on the diagonal that chance gives, as what lies faintly behind it: the curve gets points at
+    even distances for that, on its own line."""
+    import numpy
+
+    xs, ys = numpy.asarray(curve.xs, float), numpy.asarray(curve.ys, float)
+    even = numpy.linspace(xs[0], xs[-1], CHANCE)[1:-1]
+    even = even[~numpy.isin(even, xs)]
+    places = numpy.searchsorted(xs, even)
+    across, up = numpy.insert(xs, places, even), numpy.insert(ys, places, numpy.interp(even, xs, ys))
+    return replace(curve, xs=across, ys=up, raw=numpy.where(numpy.isin(across, even), across, math.nan))
 
 
 def in_steps(curve: Curve) -> Curve:

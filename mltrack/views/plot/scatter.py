@@ -55,7 +55,8 @@ Signs = list[tuple[str, int]]
 
 def lettered(panel: Scatter) -> tuple[Signs, Signs]:
     """A letter for each dot, and below the field what it stands for."""
-    order = sorted(range(len(panel.dots)), key=lambda at: rank_of(panel.dots[at].y), reverse=True)
+    ranks = {name: place for place, name in enumerate(scales(panel, TICKS)[1].names)}
+    order = sorted(range(len(panel.dots)), key=lambda at: rank_of(panel.dots[at].y, ranks), reverse=True)
     letters = {at: chr(ord("a") + place) for place, at in enumerate(order)}
     groups = group_numbers(panel)
     signs = [(letters[at], groups.get(dot.group, 0)) for at, dot in enumerate(panel.dots)]
@@ -68,8 +69,8 @@ def lettered(panel: Scatter) -> tuple[Signs, Signs]:
     return signs, legend
 
 
-def rank_of(value: float | str) -> tuple[bool, float, str]:
-    return (isinstance(value, str), 0.0, value) if isinstance(value, str) else (False, value, "")
+def rank_of(value: float | str, places: Mapping[str, int]) -> float:
+    return places[value] if isinstance(value, str) else value
 
 
 def tick(value: float | str, axis: Any) -> str:

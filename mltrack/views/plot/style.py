@@ -20,6 +20,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.2, 1.4)), (0, (6, 2, 1.2, 2)
 MARKERS = ("o", "s", "^", "D", "v", "X", "P", "<", ">", "p", "*")
 GLYPHS = ("●", "■", "▲", "◆", "▼", "✕", "✚", "◀", "▶", "⬟", "★")
 """The markers in text, in the same order."""
+LEGENDS = ("right", "inside", "below", "off")
 FONTS = ("DejaVu Sans",)
 LEFT_TO_RIGHT = "\u200e"
 LONGEST = 44
@@ -43,6 +44,10 @@ class Style:
     """Label -> the number of its look, so that a run looks alike in all panels."""
     has_legend: bool = True
     """Does each panel show a legend of its own?"""
+    legend_at: str = "right"
+    """One of LEGENDS; `right` is beside the panels."""
+    foot: float = 0.0
+    """Share of the height that remarks take, below all else."""
     is_dark: bool = False
 
     @property
@@ -69,6 +74,8 @@ class Style:
 
     def legend(self, axes: Any, handles: Sequence[Any], labels: Sequence[str], **where: Any) -> Any:
         """A legend of an Axes or a Figure; of many labels the first, and how many more there are."""
+        if self.legend_at == "off":
+            return None
         from matplotlib.lines import Line2D
 
         shown, names = list(handles), [self.text(label, LONGEST) for label in labels]

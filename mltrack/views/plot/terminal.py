@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mltrack.errors import UsageError
@@ -102,15 +103,15 @@ def asked(stream: TextIO, question: bytes, end: bytes) -> bytes:
 
 def shown(plot: Plot, way: str, wish: Wish, stream: TextIO) -> str:
     """The plot as a picture that is as wide as the terminal, in its protocol; then what must be known, as text."""
-    from mltrack.views.plot.picture import DPI, picture, size_of
+    from mltrack.views.plot.picture import DPI, beside, picture, size_of
 
     inches = wish.measures()
     if inches is None or max(inches) > 40:  # a size in cells
         pixels = width_in_pixels(stream)
-        wide, high = size_of(plot, None, None)
+        wide, high = size_of(plot, None, None, beside(plot) if wish.look.legend == "right" else 0.0)
         factor = min(1.6, max(0.5, pixels / (wide * DPI)))
         inches = (wide * factor, high * factor)
-    data = picture(plot, "png", width=inches[0], height=inches[1], dark=wish.dark)
+    data = picture(plot, "png", width=inches[0], height=inches[1], look=replace(wish.look, dpi=DPI))
     return {KITTY: in_kitty, ITERM: in_iterm, SIXEL: in_sixel}[way](data)
 
 

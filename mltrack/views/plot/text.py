@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from mltrack.nouns import noun
+from mltrack.plots import Lines
 from mltrack.views.page import painted, wrapped
 from mltrack.views.plot.kinds import kind_of
 from mltrack.views.text import cell_width, clean, shorten
 
 if TYPE_CHECKING:
-    from mltrack.plots import Plot
+    from mltrack.plots import Panel, Plot
 
 PIPE = 80
 """Cells of a line where nobody says how many there are."""
@@ -37,6 +38,7 @@ class TextPlot:
     width: int | None = None
     height: int | None = None
     colour: bool = False
+    has_legend: bool = True
 
     def render(self, width: int | None, colour: bool) -> str:
         """The text with a final newline; `width` in cells, None for a pipe."""
@@ -51,11 +53,18 @@ class TextPlot:
         own = min(wide if self.width else WIDEST, (wide - GAP * (columns - 1)) // columns)
         high = self.height or (ROWS if len(panels) == 1 else ROWS_OF_MANY)
         for first in range(0, len(panels), columns):
-            row = [kind_of(panel).draw_text(panel, own, high, colour) for panel in panels[first : first + columns]]
+            row = [self.panel_lines(panel, own, high, colour) for panel in panels[first : first + columns]]
             lines += [*side_by_side(row, own), *([""] if first + columns < len(panels) else [])]
         for remark in self.plot.remarks:
             lines += [painted(line, "yellow", colour) for line in wrapped(clean(remark), wide)]
         return lines
+
+    def panel_lines(self, panel: Panel, width: int, height: int, colour: bool) -> list[str]:
+        if isinstance(panel, Lines) and not self.has_legend:
+            from mltrack.views.plot.lines_text import draw_text
+
+            return draw_text(panel, width, height, colour, has_legend=False)
+        return kind_of(panel).draw_text(panel, width, height, colour)
 
 
 def side_by_side(blocks: list[list[str]], width: int) -> list[str]:

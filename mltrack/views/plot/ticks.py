@@ -12,11 +12,15 @@ from mltrack.views.text import number
 if TYPE_CHECKING:
     from mltrack.plots import Axis, Floats
 
+    Ends = tuple[float | None, float | None]
+
 TIMES = ((86400.0 * 2, 86400.0, "d"), (3600.0 * 2, 3600.0, "h"), (60.0 * 3, 60.0, "min"), (0.0, 1.0, "s"))
 """From which length on, in seconds, an axis of time has which unit."""
 BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
 MARGIN = 0.04
 """Of the span, beyond the first and the last value."""
+COVERED = 0.5
+"""Share of an axis that lies between its first and its last tick, at least."""
 LARGEST = 5e307
 """Beyond it spans overflow."""
 SMALLEST = 1e-300
@@ -47,8 +51,15 @@ class Scale:
         return min(max(share, 0.0), 1.0)
 
 
-def scale_of(axis: Axis, low: float, high: float, most: int, margin: float = MARGIN) -> Scale:
-    """The scale of an axis for values from `low` to `high`, with at most so many ticks (at least 2)."""
+def scale_of(
+    axis: Axis, low: float, high: float, most: int, margin: float = MARGIN, *, ends: Ends = (None, None)
+) -> Scale:
+    """The scale of an axis for values from `low` to `high`, with at most so many ticks (at least 2).
+
+    `ends`: where the axis ends, whatever the values are; None where they say so.
+    """
+    if ends != (None, None):
+        low, high = reaching(low, high, ends)
     low, high = (min(max(end, -LARGEST), LARGEST) for end in (low, high))
     divisor, unit = unit_of(axis.unit, max(abs(low), abs(high)))
     low, high = low / divisor, high / divisor
@@ -57,10 +68,22 @@ def scale_of(axis: Axis, low: float, high: float, most: int, margin: float = MAR
         low, high = max(low, SMALLEST), max(high, SMALLEST)
     only = low if low == high else None
     low, high = (widened_log if is_log else widened)(low, high, margin)
+    low, high = (own if end is None else end / divisor for own, end in zip((low, high), ends))
     ticks = [only] if only is not None else log_ticks(low, high, most) if is_log else nice_ticks(low, high, most)
     label = f"{axis.label} ({unit})" if axis.label and unit else unit or axis.label
     texts = [number(only)] if only is not None else tick_texts(ticks)
     return Scale(low, high, tuple(ticks), tuple(texts), is_log, label, divisor)
+
+
+def reaching(low: float, high: float, ends: Ends) -> tuple[float, float]:
+    """The ends of the values, of which none lies beyond an end of the axis."""
+    least, most = ends
+    low, high = low if least is None else least, high if most is None else most
+    if low < high:
+        return low, high
+    if most is None:  # all values lie below
+        return low, low + (abs(low) or 1.0)
+    return (low, high) if least is not None else (high - (abs(high) or 1.0), high)
 
 
 def unit_of(unit: str, largest: float) -> tuple[float, str]:
@@ -86,29 +109,59 @@ def widened_log(low: float, high: float, margin: float) -> tuple[float, float]:
 
 
 def nice_ticks(low: float, high: float, most: int) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten between two values."""
+    """Multiples of 1, 2 or 5 times a power of ten between two values: two at least, and some near both ends."""
     span = high - low
     if not math.isfinite(span) or span <= 0 or low + span / 1000 == low:
         return [low, high]
     power = 10.0 ** math.floor(math.log10(span / most))
-    for step in (power * factor for factor in (1, 2, 5, 10, 20, 50)):
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        if last - first < most:
-            return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
-    return [low, high]
+    steps = [power * factor for factor in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)]
+    places = [(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)) for step in steps]
+    chosen = next((at for at, (first, last) in enumerate(places) if last - first < most), None)
+    if chosen is None:
+        return [low, high]
+    first, last = places[chosen]
+    if (last - first) * steps[chosen] < span * COVERED:  # few and in one corner: some of finer ones
+        finer = spread(places, steps, most, chosen)
+        if finer:
+            return finer
+    return [multiple(place, steps[chosen]) for place in range(first, last + 1)]
+
+
+def spread(places: Sequence[tuple[int, int]], steps: Sequence[float], most: int, coarsest: int) -> list[float]:
+    """Of the coarsest ticks that reach far enough the first, the last, and as many between as are allowed."""
+    span = max((last - first) * step for (first, last), step in zip(places, steps))
+    for at in range(coarsest - 1, -1, -1):
+        first, last = places[at]
+        if last > first and (last - first) * steps[at] >= span * 0.75:
+            parts = next(parts for parts in range(max(1, most - 1), 0, -1) if (last - first) % parts == 0)
+            return [multiple(place, steps[at]) for place in range(first, last + 1, (last - first) // parts)]
+    return []
+
+
+def multiple(place: int, step: float) -> float:
+    return float(f"{place * step:.12g}")
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:
-    """Powers of ten; 2 and 5 times them too, where there are few; plain ticks where there is no power."""
+    """Powers of ten; over less than two decades 2 and 5 times them too; plain ticks where there is no such value."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     powers = list(range(first, last + 1))
-    if len(powers) >= 2:
+    decades = math.log10(high) - math.log10(low)
+    if len(powers) >= 2 and decades >= 2 and len(powers) - 1 >= COVERED * decades:
         found = [float(f"1e{power}") for power in powers[:: math.ceil(len(powers) / most)]]
         if len(powers) * 3 > most:
             return found
     finer = [float(f"{factor}e{power}") for power in range(first - 1, last + 1) for factor in (1, 2, 5)]
     finer = [value for value in finer if low <= value <= high]
-    return finer if 2 <= len(finer) <= most else finer[:most] if len(finer) > 2 else nice_ticks(low, high, most)
+    if len(finer) < 2 or math.log(finer[-1] / finer[0]) < COVERED * math.log(high / low):
+        return nice_ticks(low, high, most)
+    return finer if len(finer) <= most else some_of(finer, most)
+
+
+def some_of(values: Sequence[float], most: int) -> list[float]:
+    """So many of the values, the first and the last among them."""
+    places = [round(at * (len(values) - 1) / (max(2, most) - 1)) for at in range(max(2, most))]
+    return [values[place] for place in dict.fromkeys(places)]
 
 
 def tick_texts(ticks: Sequence[float]) -> list[str]:

@@ -10,20 +10,35 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mltrack.nouns import noun
+from mltrack.views.sparkline import Scale, sparkline
 
 if TYPE_CHECKING:
     from mltrack.operations.seeing.previews import Preview
     from mltrack.plots import Plot
 
+SPARK = 24
+"""Cells of a small line where it is a text."""
 STYLES = frozenset(("good", "bad", "warn", "dim", "code", "strong", "spark", "new", "gone", "place", "name"))
 """What a text may be shown as. A colour is never the only sign: a word or a glyph stands beside it."""
 
-Cell = str | tuple[str, str]
-"""A text, or a text with one of STYLES."""
+
+@noun
+class Course:
+    """The values of a metric in their order, as a small line."""
+
+    values: Sequence[float]
+    between: Scale | None = None
+    """For lines that are held against each other; by default from the lowest to the highest of these values."""
+
+
+Cell = str | tuple[str, str] | Course
+"""A text, a text with one of STYLES, or a small line."""
 
 
 def split(cell: Cell) -> tuple[str, str]:
     """The text of a cell, and its style."""
+    if isinstance(cell, Course):
+        return sparkline(cell.values, SPARK, cell.between), "spark"
     return (cell, "") if isinstance(cell, str) else cell
 
 
@@ -70,6 +85,8 @@ class Table:
     """`<` or `>` a column."""
     limit: int = 60
     """Rows that are shown at once; the rest is folded."""
+    longest: int = 0
+    """Signs of a head or a cell beyond which it is shortened on a page, and whole where one points at it; 0: never."""
 
 
 @noun

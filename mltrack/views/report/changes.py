@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mltrack.compare.changes import Change
-from mltrack.compare.differences import LIBRARIES, SECTIONS, Differences, is_better
+from mltrack.compare.differences import LIBRARIES, Differences, is_better
 from mltrack.compare.packages import direction
 from mltrack.records import Artifact, Input, MetricSummary
-from mltrack.views.report.blocks import Cell, Table
-from mltrack.views.report.tables import SPARK, Sparks, cut
+from mltrack.views.report.blocks import Cell, Course, Table, split
+from mltrack.views.report.tables import Sparks, cut
 from mltrack.views.show import extent, name_of
-from mltrack.views.sparkline import extremes, sparkline
+from mltrack.views.sparkline import scale_of
 from mltrack.views.text import duration, number, percent, scalar, short_digest, signed, size
 
 if TYPE_CHECKING:
@@ -32,14 +32,6 @@ KINDS: Mapping[str, Cell] = {
     "rebuilt": ("~ other files", "warn"),
     "moved": ("→ from elsewhere", "dim"),
 }
-
-
-def summary(differences: Differences) -> str:
-    """`They differ in code, params and metrics.`"""
-    names = [section for section in SECTIONS if getattr(differences, section)]
-    if not names:
-        return "No differences."
-    return f"They differ in {', '.join(names[:-1]) + ' and ' if names[1:] else ''}{names[-1]}."
 
 
 def shown(what: str, value: object) -> str:
@@ -114,8 +106,8 @@ def metric_changes(differences: Differences, ids: tuple[str, str], sparks: Spark
     rows = []
     for change in differences.metrics:
         courses = [sparks.get((run, change.what), ()) for run in (differences.a, differences.b)]
-        scale = extremes(*courses)
-        drawn: list[Cell] = [(sparkline(one, SPARK, scale) if len(one) > 1 else "", "spark") for one in courses]
+        scale = scale_of(*courses)
+        drawn: list[Cell] = [Course(one, scale) if len(one) > 1 else "" for one in courses]
         rows.append((*metric_change(change, differences), *drawn))
     heads = ("metric", *ids, "change", "per cent", "", "noise", f"course of {ids[0]}", f"of {ids[1]}")
     return without_empty(Table("Metrics that differ", heads, rows, "<>>>><<<<"), 5)
@@ -126,7 +118,7 @@ def without_empty(table: Table, always: int) -> Table:
 
     def holds(place: int) -> bool:
         cells = (row[place] for row in table.rows)
-        return any(cell if isinstance(cell, str) else cell[0] for cell in cells)
+        return any(split(cell)[0] for cell in cells)
 
     kept = [place for place in range(len(table.heads)) if place < always or holds(place)]
     return Table(
@@ -135,6 +127,7 @@ def without_empty(table: Table, always: int) -> Table:
         [tuple(row[place] for place in kept) for row in table.rows],
         "".join(table.aligns[place] for place in kept),
         table.limit,
+        table.longest,
     )
 
 

@@ -17,17 +17,34 @@ STRUCTURE = ("html", "head", "meta", "title", "body", "header", "main", "footer"
 TEXTS = ("p", "h1", "h2", "h3", "ul", "li", "dl", "dt", "dd", "pre", "code", "bdi", "details", "summary")
 TABLES = ("table", "caption", "thead", "tbody", "tr", "th", "td")
 PICTURES = ("figure", "figcaption", "picture", "source", "img")
-NAMES = frozenset((*STRUCTURE, *TEXTS, *TABLES, *PICTURES, "a", "input", "label"))
+SHAPES = ("svg", "polyline")
+"""A picture within the page: it holds lines, and these hold nothing."""
+NAMES = frozenset((*STRUCTURE, *TEXTS, *TABLES, *PICTURES, *SHAPES, "a", "input", "label"))
 EMPTY = frozenset(("meta", "img", "source", "input"))
 """Elements without an end."""
 IN_HEAD = ("charset", "name", "content", "http-equiv", "lang")
-OF_PICTURES = ("alt", "src", "srcset", "media")
+OF_PICTURES = ("alt", "src", "srcset", "media", "viewbox", "points")
 ATTRIBUTES = frozenset(
-    (*IN_HEAD, *OF_PICTURES, "class", "id", "scope", "href", "for", "type", "open", "tabindex", "role", "aria-label")
+    (
+        *IN_HEAD,
+        *OF_PICTURES,
+        "class",
+        "id",
+        "scope",
+        "href",
+        "for",
+        "type",
+        "open",
+        "tabindex",
+        "role",
+        "aria-label",
+        "title",
+    )
 )
 PLACE = re.compile(r"#[A-Za-z][\w-]*")
 PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|bmp|svg\+xml);base64,[A-Za-z0-9+/]*={0,2}")
 ADDRESSES = {"href": PLACE, "src": PICTURE, "srcset": PICTURE}
+NUMBERS = re.compile(r"[0-9 .,-]*")
 DOCTYPE = "<!doctype html>\n<!-- mltrack report -->\n"
 CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -54,7 +71,11 @@ def tag(element: str, attributes: Mapping[str, str] | None = None, /, *children:
             raise ValueError(f"no attribute of a report: {name!r}")
         if name in ADDRESSES and not ADDRESSES[name].fullmatch(value):
             raise ValueError(f"no address for a report: {value[:80]!r}")
-    if element in EMPTY and children:
+        if name in ("viewbox", "points") and not NUMBERS.fullmatch(value):
+            raise ValueError(f"no numbers of a line: {value[:80]!r}")
+    if element == "svg" and any(isinstance(child, str) or child.name != "polyline" for child in children):
+        raise ValueError("svg has lines and nothing else")
+    if (element in EMPTY or element == "polyline") and children:
         raise ValueError(f"{element} has no children")
     return Element(element, attributes, children)
 

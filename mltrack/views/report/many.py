@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.gathering import CIRCUMSTANCES
 from mltrack.compare.many import Comparison, Row
@@ -12,11 +12,10 @@ from mltrack.views.report.blocks import Block, Cell, Commands, Drawing, Fold, Re
 from mltrack.views.report.changes import shown, without_empty
 from mltrack.views.report.run import STYLE_OF
 from mltrack.views.report.tables import cut
-from mltrack.views.text import clock_time, count, number, percent, scalar, short_id
+from mltrack.views.text import clock_time, command_line, count, number, percent, scalar, short_id, shorten
 
 if TYPE_CHECKING:
-    from mltrack.compare.telling import Group
-    from mltrack.operations.seeing.report import Material
+    from mltrack.operations.seeing.report import ByParam, Material
 
 MOST_METRICS, MOST_PARAMS = 10, 16
 """Columns of the table of runs; the others are in the table of fields."""
@@ -24,7 +23,9 @@ MOST_RUNS = 2000
 MOST_FIELDS = 3000
 FEW = 8
 """Runs that have a column each in the table of fields."""
-LONGEST = 120
+LONGEST = 500
+NARROW = 32
+"""Signs of a head or a cell in a table with a column a field or a run."""
 
 
 def many_report(material: Material, made: str) -> Report:
@@ -49,17 +50,27 @@ def headline(comparison: Comparison) -> list[Block]:
 
 
 def best_of(comparison: Comparison, row: Row) -> tuple[Cell, ...]:
-    """`Best acc: 0.93 by 3kq8f2zx (baseline), worst 0.81.`"""
-    best, worst = row.known[row.best[0]], row.known[row.worst[0]]
+    """`Best acc: 0.93 by 3kq8f2zx (baseline), worst 0.81.`; behind it what runs had that did not finish."""
     more = f" and {len(row.best) - 1} more" if row.best[1:] else ""
-    return (
+    worst = f"; worst {number(row.known[row.worst[0]])}" if row.worst else ""
+    of = ", none of which finished" if row.none_finished else ""
+    found: tuple[Cell, ...] = (
         "Best ",
         (row.name, "name"),
         ": ",
-        (f"★ {number(best)}", "good"),
+        (f"★ {number(row.known[row.best[0]])}", "good"),
         " by ",
         (name_of(comparison, row.best[0]), "code"),
-        f"{more}; worst {number(worst)}.",
+        f"{more}{of}{worst}.",
+    )
+    if not row.better:
+        return found
+    first = row.better[0]
+    return (
+        *found,
+        f" Better, but did not finish: {number(row.known[first])} by ",
+        (name_of(comparison, first), "code"),
+        f"{f' and {len(row.better) - 1} more' if row.better[1:] else ''}.",
     )
 
 
@@ -101,7 +112,7 @@ def runs(comparison: Comparison) -> list[Block]:
     aligns = "<<<" + "".join(">" if row.numbers else "<" for row in rows)
     base = short_id(comparison.runs[comparison.baseline].id)
     legend = f"★ best, ▽ worst; per cent: the change against {base}, marked ⌂."
-    table = without_empty(Table("Runs with what differs", heads, told, aligns), 1)
+    table = without_empty(Table("Runs with what differs", heads, told, aligns, longest=NARROW), 1)
     found: list[Block] = [table, Say(((legend, "dim"),))]
     if len(comparison.runs) > MOST_RUNS:
         found.append(
@@ -124,7 +135,7 @@ def cell(row: Row, place: int) -> Cell:
         return ("none", "dim")
     value = row.known[place]
     if row.section != "metrics":
-        return cut(scalar(value) if row.section == "params" else shown(row.name, value), LONGEST)
+        return cut(words(row, value), LONGEST)
     share = percent(row.percent(place)) if row.change(place) else ""
     text = f"{number(value)}{f' ({share})' if share else ''}"
     if place in row.best:
@@ -132,28 +143,36 @@ def cell(row: Row, place: int) -> Cell:
     return (f"▽ {text}", "bad") if place in row.worst else text
 
 
+def words(row: Row, value: Any) -> str:
+    """A recorded value; a command as a shell reads it."""
+    if row.section == "command" and row.name == "command" and value:
+        return command_line(value)
+    return scalar(value) if row.section == "params" else shown(row.name, value)
+
+
 def telling(material: Material) -> list[Block]:
     """How the main metric goes with params: the plot of the one that says most, then a table of groups."""
     found: list[Block] = []
     if material.scatter is not None:
         found.append(Drawing(material.scatter))
-    for metric, groups in material.groups:
-        found.append(groups_table(metric, groups))
+    if material.groups:
+        found.append(groups_table(material.groups))
     return found
 
 
-def groups_table(metric: str, groups: Sequence[Group]) -> Table:
-    rows: list[tuple[Cell, ...]] = [
-        (
-            (f"{group.param} = {cut(scalar(group.value), LONGEST)}", "name"),
-            f"{group.runs:,}",
-            number(group.mean),
-            number(group.low),
-            number(group.high),
-        )
-        for group in groups
-    ]
-    return Table(f"{metric} by the values of params", ("runs with", "runs", "mean", "min", "max"), rows, "<>>>>")
+def groups_table(found: Sequence[ByParam]) -> Table:
+    """A row for each value of each param, as `ls --group-by` has them."""
+    rows: list[tuple[Cell, ...]] = []
+    for by in found:
+        for group in by.groups:
+            told = group.metrics[by.metric]
+            named = (f"{by.param} = {cut(scalar(group.value[0]), LONGEST)}", "name")
+            figures = (told.mean, told.deviation, told.best_value)
+            rows.append((named, f"{told.count:,}", *("" if one is None else number(one) for one in figures)))
+    metric = found[0].metric
+    heads = ("runs with", "finished", "mean", "deviation", "best")
+    table = Table(f"{metric} by the values of params, of runs that finished", heads, rows, "<>>>>", longest=NARROW)
+    return without_empty(table, 3)
 
 
 def fields(comparison: Comparison) -> list[Block]:
@@ -169,7 +188,9 @@ def fields(comparison: Comparison) -> list[Block]:
         for row in differing
     ]
     heads = ("field", *names) if is_wide else ("field", "values", "from .. to, or some of them")
-    table = Table("Fields that differ", heads, rows, "<" * len(heads) if is_wide else "<><")
+    table = Table(
+        "Fields that differ", heads, rows, "<" * len(heads) if is_wide else "<><", longest=NARROW if is_wide else 0
+    )
     more = len(comparison.differing) - len([row for row in comparison.differing if row.section == CIRCUMSTANCES])
     aside = f"{count(equal, 'field')} equal in all" + (
         f"; {more - len(rows):,} more differ" if more > len(rows) else ""
@@ -188,7 +209,7 @@ def span(row: Row) -> str:
     """`0.1 .. 0.9`, or the first few of the values."""
     if len(row.numbers) == len(row.known) and row.numbers:
         return f"{number(min(row.numbers.values()))} .. {number(max(row.numbers.values()))}"
-    texts = list(dict.fromkeys(cut(shown(row.name, value), 60) for value in list(row.known.values())[:200]))
+    texts = list(dict.fromkeys(shorten(words(row, value), 60) for value in list(row.known.values())[:200]))
     return ", ".join(texts[:4]) + (" ..." if len(texts) > 4 else "")
 
 

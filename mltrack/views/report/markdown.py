@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 from mltrack.views.report.blocks import Cell, Fold, Lines, Table, split
-from mltrack.views.text import clean
+from mltrack.views.text import clean, shorten
 
 MARK = "<!-- mltrack report -->"
 """The first line of a report; nobody sees it. By it a report is known that may be written over."""
@@ -22,10 +22,8 @@ LONGEST = 80
 
 
 def code(text: str, most: int = LONGEST) -> str:
-    """A recorded text, shortened, safe in a sentence, in a heading and between the bars of a table."""
-    shown = clean(text)
-    if len(shown) > most:
-        shown = f"{shown[: most - 1]}…"
+    """A recorded text, without its middle where it is long; safe in a sentence, a heading and between bars."""
+    shown = shorten(clean(text), most)
     if not shown:
         return ""
     if not shown.strip(" ") or any(sign in shown for sign in "|`\\"):
@@ -49,11 +47,11 @@ def words(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", escape(clean(text), quote=False))
 
 
-def cell(one: Cell) -> str:
+def cell(one: Cell, longest: int = LONGEST) -> str:
     """A cell of a table: recorded texts are those that are styled as code or as a name."""
     text, style = split(one)
     if style in ("code", "name") or SUSPECT.search(text):
-        return code(text)
+        return code(text, longest)
     return words(text) if style != "strong" else f"**{words(text)}**" if text else ""
 
 
@@ -61,9 +59,10 @@ def table(block: Table) -> list[str]:
     """The rows of a table up to its limit; a last line says how many more there are."""
     if not block.rows:
         return []
+    longest = block.longest or LONGEST
     aligns = [" --: " if side == ">" else " --- " for side in block.aligns]
-    lines = [row([cell(head) for head in block.heads]), f"|{'|'.join(aligns)}|"]
-    lines += [row([cell(one) for one in cells]) for cells in block.rows[: block.limit]]
+    lines = [row([cell(head, longest) for head in block.heads]), f"|{'|'.join(aligns)}|"]
+    lines += [row([cell(one, longest) for one in cells]) for cells in block.rows[: block.limit]]
     more = len(block.rows) - block.limit
     return [*lines, *(["", f"... and {more:,} more."] if more > 0 else [])]
 

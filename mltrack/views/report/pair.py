@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from mltrack.compare.differences import Differences
 from mltrack.records import Run
-from mltrack.views.diff.data import Limits, data_blocks
+from mltrack.views.diff.data import Limits, data_blocks, tracked_blocks
+from mltrack.views.differences import summary
 from mltrack.views.page import Page
 from mltrack.views.report.blocks import Block, Cell, Commands, Drawing, Fold, Head, Pair, Report, Say, Section, Table
 from mltrack.views.report.changes import (
     file_changes,
     metric_changes,
     package_changes,
-    summary,
     value_changes,
 )
 from mltrack.views.report.from_page import blocks_of
@@ -34,7 +34,7 @@ def pair_report(material: Material, made: str) -> Report:
     title = material.title or f"{label(a)} and {label(b)}"
     found = material.differences
     assert found is not None, "two runs have been compared"
-    headline: list[Block] = [runs_table((a, b), ("a", "b")), Say(((summary(found), "strong"),))]
+    headline: list[Block] = [runs_table((a, b), ("a", "b")), Say(((cut(summary(found)), "strong"),))]
     headline += [verdict_line(run) for run in (a, b) if run.verdict and run.verdict.of in (a.id, b.id)]
     sections = [Section(name, tuple(blocks)) for name, blocks in told(material, found) if blocks]
     return Report(title, tuple(headline), tuple(sections), (*record_lines(a), *record_lines(b), made))
@@ -69,6 +69,7 @@ def told(material: Material, found: Differences) -> Iterable[tuple[str, list[Blo
     yield "Params", [value_changes(found.params, ids, "Params that differ")] if found.params else []
     yield "Command", command(found, ids)
     yield "Code", code(found, ids)
+    yield "Data in the code", tracked(found)
     yield "Environment", environment(found, ids)
     yield "Hardware", [value_changes(found.hardware, ids, "Hardware that differs")] if found.hardware else []
     yield "Inputs", files(found, "inputs", ids)
@@ -121,6 +122,14 @@ def code(found: Differences, ids: tuple[str, str]) -> list[Block]:
         title = f"The patch: {count(len(lines.lines), 'line')}"
         blocks.append(Fold(title, (lines,), len(lines.lines) <= 120))
     return blocks
+
+
+def tracked(found: Differences) -> list[Block]:
+    """Files of the code that look like data, and what changed inside of the tables among them."""
+    if found.tracked is None:
+        return []
+    page = Page(list(tracked_blocks(found.tracked, Limits(None, None, None))))
+    return blocks_of(page, "Data in the code that differs")
 
 
 def environment(found: Differences, ids: tuple[str, str]) -> list[Block]:

@@ -39,27 +39,30 @@ def figure(preview: Preview) -> Element:
 
 def plot_figures(plot: Plot) -> list[Element]:
     """A picture a panel, in the colours of the reader's choice, on paper in the light ones; then what must be known."""
-    made = [panel_figure(panel) for panel in plot.panels]
+    from mltrack.views.plot.picture import labels_of
+
+    looks = tuple(labels_of(plot))
+    made = [panel_figure(panel, looks) for panel in plot.panels]
     remarks = [of("p", "dim", remark) for remark in plot.remarks]
     return [of("div", "plots", *made), *remarks]
 
 
-def panel_figure(panel: Panel) -> Element:
+def panel_figure(panel: Panel, looks: tuple[str, ...]) -> Element:
     about = f"Plot: {panel.title}. The numbers are in the tables."
     inner = tag(
         "picture",
         None,
-        tag("source", {"media": DARK, "srcset": drawn(panel, True)}),
-        tag("img", {"src": drawn(panel, False), "alt": about}),
+        tag("source", {"media": DARK, "srcset": drawn(panel, looks, True)}),
+        tag("img", {"src": drawn(panel, looks, False), "alt": about}),
     )
     return of("figure", "plot", inner)
 
 
-def drawn(panel: Panel, dark: bool) -> str:
+def drawn(panel: Panel, looks: tuple[str, ...], dark: bool) -> str:
     from mltrack.plots import Plot
     from mltrack.views.plot.picture import picture
 
-    plot = Plot("", (panel,))
+    plot = Plot("", (panel,), looks=looks)
     content = picture(plot, "svg", width=WIDTH, height=HEIGHT, dark=dark)
     if len(content) <= LARGEST_SVG:
         return data("svg+xml", content)

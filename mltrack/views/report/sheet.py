@@ -41,7 +41,8 @@ th,td{padding:.25rem .75rem .25rem 0;text-align:left;vertical-align:top;border-b
 max-width:28rem;overflow-wrap:break-word;word-break:normal}
 thead th{color:var(--dim);font-weight:600}
 tbody th{font-weight:500;position:sticky;left:0;background:var(--back)}
-tbody th code{white-space:nowrap}
+tbody th code,.narrow th,.narrow td{white-space:nowrap}
+.narrow th,.narrow td{max-width:none}
 tbody tr:hover th{background:var(--soft)}
 .right{text-align:right;white-space:nowrap}
 tbody tr:hover{background:var(--soft)}
@@ -52,7 +53,9 @@ tbody tr:hover{background:var(--soft)}
 p.warn{background:var(--warnback);border-left:4px solid var(--warn);padding:.4rem .7rem;color:var(--text)}
 .strong{font-weight:650}
 .name{font-weight:550}
-.spark{color:var(--link);letter-spacing:0;white-space:pre}
+.spark{display:inline-block;color:var(--link);vertical-align:middle}
+.spark svg{display:block;width:6rem;height:1.25rem}
+.spark polyline{fill:none;stroke:currentColor;stroke-width:1.3;stroke-linecap:round;stroke-linejoin:round}
 td .good,td .bad{white-space:nowrap}
 pre .new{background:var(--new)}
 pre .gone{background:var(--gone)}
@@ -81,7 +84,8 @@ min-width:1rem;max-width:100%}
 footer{margin-top:3rem;padding-top:.6rem;border-top:1px solid var(--line);color:var(--dim);font-size:.85rem}
 @media (max-width:40rem){body{padding:.8rem .7rem 2rem;font-size:15px}h1{font-size:1.35rem}
 dl,dl.commands{grid-template-columns:minmax(0,1fr);gap:0}dd{margin-bottom:.5rem}.pair{grid-template-columns:1fr}
-table{font-size:.86rem}th,td{max-width:14rem}tbody th{max-width:42vw}}
+table{font-size:.86rem}th,td{max-width:14rem}tbody th{max-width:42vw}
+.narrow tbody th{white-space:normal;max-width:42vw}}
 @media print{body{max-width:none;font-size:10.5pt;padding:0}nav,label,.switch{display:none}a{color:inherit}
 .wide,pre.wide{overflow:visible;max-height:none}pre.wide{white-space:pre-wrap}
 table{font-size:8pt}th,td{padding-right:.35rem}tr,figure{break-inside:avoid}h2,h3{break-after:avoid}}

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from mltrack.compare.changes import Change
 from mltrack.compare.differences import Differences
+from mltrack.compare.members import looks_like_data
 from mltrack.records import Run
+from mltrack.views.differences import summary
 from mltrack.views.report.blocks import Cell, Fold, Lines, Table, split
 from mltrack.views.report.changes import (
     better,
@@ -18,11 +20,10 @@ from mltrack.views.report.changes import (
     metric_change,
     package_changes,
     shown,
-    summary,
     value_changes,
     without_empty,
 )
-from mltrack.views.report.many import best_of, columns_of, run_row
+from mltrack.views.report.many import NARROW, best_of, columns_of, run_row
 from mltrack.views.report.markdown import MARK, cell, code, fitted, folded, table, words
 from mltrack.views.report.pair import label
 from mltrack.views.report.run import status
@@ -137,7 +138,7 @@ def two(material: Material) -> list[str]:
     lines = [
         f"### {title}{headline(found, material)}",
         "",
-        f"{words(summary(found))} {code(f'mltrack diff {ids[0]} {ids[1]}')}",
+        f"{words(cut(summary(found), 300))} {code(f'mltrack diff {ids[0]} {ids[1]}')}",
     ]
     if found.metrics:
         rows = [metric_change(change, found) for change in found.metrics]
@@ -174,17 +175,29 @@ def headline(found: Differences, material: Material) -> str:
 
 def about_pair(found: Differences, runs: tuple[Run, Run]) -> list[tuple[str, str]]:
     """What differs besides numbers, in a line each."""
-    files = [code(item.path) for item in found.code_files]
     verdict = next((verdict_words(run) for run in runs if run.verdict and run.verdict.of in {r.id for r in runs}), "")
     return [
         ("Verdict", verdict),
         ("Command", " → ".join(code(command_line(run.command), 120) for run in runs) if found.command else ""),
-        ("Code", f"{' → '.join(code_words(run) for run in runs)}{some(files, ': ')}" if found.code else "the same"),
-        ("Data", some([file_words(change) for change in found.inputs]) or "the same"),
+        ("Code", code_pair(found, runs) if found.code else "the same"),
+        ("Data", some([file_words(change) for change in found.inputs]) or "no input outside the code differs"),
         ("Environment", environment_words(found.environment) or "the same"),
         ("Hardware", some([change_words(change) for change in found.hardware])),
         ("Outcome", some([change_words(change) for change in found.outcome])),
     ]
+
+
+def code_pair(found: Differences, runs: tuple[Run, Run]) -> str:
+    """Both states, then the files that differ between them, whether committed or not; data by that name."""
+    states = " → ".join(code_words(run) for run in runs)
+    if not found.code_files:
+        return states
+    paths = [item.path for item in found.code_files]
+    data = [code(path) for path in paths if looks_like_data(path)]
+    others = [code(path) for path in paths if not looks_like_data(path)]
+    told = "; ".join(part for part in (some(data, "data "), some(others)) if part)
+    many = len(paths)
+    return f"{states}. {count(many, 'file')} of the code {'differs' if many == 1 else 'differ'}: {told}"
 
 
 def some(texts: Sequence[str], before: str = "") -> str:
@@ -218,7 +231,7 @@ def several(material: Material) -> list[str]:
     heads: tuple[Cell, ...] = ("run", "name", "status", *((row.name, "name") for row in rows))
     aligns = "<<<" + "".join(">" if row.numbers else "<" for row in rows)
     told = [named(run_row(comparison, place, rows)) for place in range(min(many, MOST))]
-    lines += ["", *in_short(without_empty(Table("Runs", heads, told, aligns), 1))]
+    lines += ["", *in_short(without_empty(Table("Runs", heads, told, aligns, longest=NARROW), 1))]
     if many > MOST:
         lines += ["", f"... and {many - MOST:,} more runs: {code('mltrack compare')}"]
     return [
@@ -239,15 +252,15 @@ def is_number(text: str) -> bool:
 
 def in_short(block: Table) -> list[str]:
     """A table of a few rows; the others are folded."""
-    rest = Table(block.about, block.heads, block.rows[FEW:], block.aligns, MOST)
-    lines = table(Table(block.about, block.heads, block.rows[:FEW], block.aligns, FEW))
+    rest = replace(block, rows=block.rows[FEW:], limit=MOST)
+    lines = table(replace(block, rows=block.rows[:FEW], limit=FEW))
     if rest.rows:
         lines += ["", *folded(Fold(f"{count(len(rest.rows), 'more row')}", (rest,)))]
     return lines
 
 
 def limited(block: Table, limit: int) -> Table:
-    return Table(block.about, block.heads, block.rows, block.aligns, limit)
+    return replace(block, limit=limit)
 
 
 def folded_patch(patch: str, title: str) -> list[str]:

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 from mltrack.compare.goals import goal_of
 from mltrack.records import Input, Run
 from mltrack.views.ranks import metric_rows
-from mltrack.views.report.blocks import Cell, Facts, Lines, Table
+from mltrack.views.report.blocks import Cell, Course, Facts, Lines, Table, split
 from mltrack.views.report.from_page import cell
 from mltrack.views.show import extent, input_row, name_of
-from mltrack.views.sparkline import sparkline
 from mltrack.views.text import scalar, short_digest, size
 
 if TYPE_CHECKING:
     from mltrack.operations.seeing.report import Story
 
-SPARK = 24
 MOST_PATCH_LINES = 3000
 LONGEST_LINE = 1000
 LONGEST_CELL = 500
@@ -47,11 +45,10 @@ def metrics_table(run: Run, sparks: Sparks, goals: Mapping[str, str]) -> Table:
     for row in metric_rows(run.metrics):
         name = row[0] if isinstance(row[0], str) else row[0][0]
         goal = goal_of(name, goals) if name in run.metrics else None
-        spark = sparkline(sparks.get((run.id, name), ()), SPARK)
         better = {"max": "larger", "min": "smaller"}.get(goal or "", "")
-        rows.append((*(cell(one) for one in row), (spark, "spark"), (better, "dim")))
+        rows.append((*(cell(one) for one in row), Course(sparks.get((run.id, name), ())), (better, "dim")))
     heads = ("metric", "last", "min", "max", "points", "course", "better if")
-    kept = [place for place in range(len(heads)) if place < 5 or any(row[place][0] for row in rows)]
+    kept = [place for place in range(len(heads)) if place < 5 or any(split(row[place])[0] for row in rows)]
     shown = [tuple(row[place] for place in kept) for row in rows]
     return Table(
         "Metrics: the last, least and greatest value",
@@ -94,7 +91,7 @@ def packages_table(packages: Mapping[str, str]) -> Table:
 
 def facts(rows: Sequence[tuple[str, Cell]]) -> Facts:
     """Labels with what is known; the unknown is silent."""
-    return Facts(tuple((label, one) for label, one in rows if (one if isinstance(one, str) else one[0])))
+    return Facts(tuple((label, one) for label, one in rows if split(one)[0]))
 
 
 def patch_lines(patch: str, about: str = "Patch") -> Lines:

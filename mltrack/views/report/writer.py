@@ -12,6 +12,7 @@ from mltrack.views.report.blocks import (
     Block,
     Cell,
     Commands,
+    Course,
     Drawing,
     Facts,
     Fold,
@@ -26,9 +27,10 @@ from mltrack.views.report.blocks import (
     Table,
     split,
 )
+from mltrack.views.report.course import course_line
 from mltrack.views.report.html import Child, Element, document, of, tag
 from mltrack.views.report.sheet import SHEET
-from mltrack.views.text import count
+from mltrack.views.text import clean, count, shorten
 
 
 def html(report: Report) -> str:
@@ -61,10 +63,12 @@ def drawn(blocks: Sequence[Block]) -> list[Element]:
 
 def part(cell: Cell) -> Child:
     """A text in its style; what was recorded may run from right to left, and turns nothing beside it around."""
+    if isinstance(cell, Course):
+        return course_line(cell)
     text, style = split(cell)
     if style not in STYLES:
         return text if text.isascii() else tag("bdi", None, text)
-    return of("code" if style in ("code", "spark") else "bdi", style, text)
+    return of("code" if style == "code" else "bdi", style, text)
 
 
 def said(block: Say) -> list[Element]:
@@ -97,24 +101,36 @@ def table(block: Table) -> list[Element]:
 
 def rows_of(block: Table, rows: Sequence[tuple[Cell, ...]]) -> Element:
     heads = [split(head)[0] for head in block.heads]
-    head = tag("tr", None, *(head_cell(text, side) for text, side in zip(heads, block.aligns)))
+    head = tag("tr", None, *(head_cell(text, side, block.longest) for text, side in zip(heads, block.aligns)))
     thead = [tag("thead", None, head)] if any(heads) else []
-    body = tag("tbody", None, *(tag("tr", None, *cells(row, block.aligns)) for row in rows))
-    inner = tag("table", None, tag("caption", None, block.about), *thead, body)
+    body = tag("tbody", None, *(tag("tr", None, *cells(row, block)) for row in rows))
+    inner = of("table", "narrow" if block.longest else "", tag("caption", None, block.about), *thead, body)
     return tag("div", {"class": "wide", "tabindex": "0", "role": "region", "aria-label": block.about}, inner)
 
 
-def head_cell(text: str, side: str) -> Element:
+def head_cell(text: str, side: str, longest: int) -> Element:
     style = {"class": "right"} if side == ">" else {}
-    return tag("th", {"scope": "col", **style}, text) if text else tag("td", style)
+    shown, whole = within(text, longest)
+    return tag("th", {"scope": "col", **style, **whole}, part(shown)) if text else tag("td", style)
 
 
-def cells(row: Sequence[Cell], aligns: str) -> list[Element]:
+def cells(row: Sequence[Cell], block: Table) -> list[Element]:
     made = []
-    for place, (cell, side) in enumerate(zip(row, aligns)):
+    for place, (cell, side) in enumerate(zip(row, block.aligns)):
         style = {"class": "right"} if side == ">" else {}
-        made.append(tag("td", style, part(cell)) if place else tag("th", {"scope": "row", **style}, part(cell)))
+        shown, whole = within(cell, block.longest)
+        name, scope = ("td", {}) if place else ("th", {"scope": "row"})
+        made.append(tag(name, {**scope, **style, **whole}, part(shown)))
     return made
+
+
+def within(cell: Cell, longest: int) -> tuple[Cell, dict[str, str]]:
+    """The cell without the middle of a text that is too long, and then the whole of it as a title."""
+    if not longest or isinstance(cell, Course):
+        return cell, {}
+    text, style = split(cell)
+    short = shorten(clean(text), longest)
+    return ((short, style) if style else short, {"title": text}) if short != clean(text) else (cell, {})
 
 
 def lines(block: Lines) -> list[Element]:

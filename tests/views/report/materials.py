@@ -113,7 +113,13 @@ def of_two(text: str, title: str | None = None) -> Material:
     goals = {change.what: goal_of(change.what, {}) or "max" for change in found.metrics}
     members = MemberChanges((FileChange(text, "added", None, Entry(text, None, 3)),), 1)
     found = replace(found, data={("artifacts", f"out/{text}"): DataChange(members, {text: text})})
-    found = replace(found, patch=f"@@ {text}\n-{text}\n+{text}", code_files=(CodeChange("M", text),), goals=goals)
+    found = replace(
+        found,
+        patch=f"@@ {text}\n-{text}\n+{text}",
+        code_files=(CodeChange("M", text), CodeChange("A", f"{text}.csv")),
+        goals=goals,
+    )
+    found = replace(found, tracked=DataChange(members, {text: text}))
     stories = tuple(replace(story_of(run, text), run=run) for run in (a, b))
     stories = (stories[0], replace(stories[1], previews=(replace(stories[1].previews[0], digest="other"),)))
     return Material(title, stories, (a, b), found, missing=(text,))

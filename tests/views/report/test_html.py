@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.views.report.html import document, tag, visible, written
 from mltrack.views.report.sheet import SHEET
-from tests.compare.strategies import quick
 from tests.views.report.parsed import Parsed
 
 HOSTILE = (
@@ -22,6 +23,7 @@ HOSTILE = (
     "\udc80\ud800",
     "javascript:alert(1)",
 )
+quick = settings(max_examples=25 * int(os.environ.get("MLTRACK_SOAK", "1")), deadline=None)
 texts = st.one_of(st.sampled_from(HOSTILE), st.text(), st.text(alphabet="<>&\"'/=! -\n\t\x00abc"))
 
 
@@ -56,7 +58,7 @@ def test_a_title_cannot_leave_the_head(title: str) -> None:
     assert parsed.styles == [SHEET]
 
 
-@pytest.mark.parametrize("name", ["script", "iframe", "object", "link", "base", "form", "style", "svg", "template"])
+@pytest.mark.parametrize("name", ["script", "iframe", "object", "link", "base", "form", "style", "image", "template"])
 def test_an_element_that_could_do_something_cannot_be_made(name: str) -> None:
     with pytest.raises(ValueError, match="no element"):
         tag(name)
@@ -66,6 +68,19 @@ def test_an_element_that_could_do_something_cannot_be_made(name: str) -> None:
 def test_an_attribute_that_could_do_something_cannot_be_made(name: str) -> None:
     with pytest.raises(ValueError, match="no attribute"):
         tag("p", {name: "x"})
+
+
+def test_a_line_holds_nothing_but_numbers() -> None:
+    line = tag("polyline", {"points": "1.0,2 3,-4"})
+    parsed = Parsed(written([tag("svg", {"viewbox": "0 0 96 20", "role": "img"}, line)]))
+    parsed.check()
+    for children in (("a text",), (tag("p"),), (tag("svg"),)):
+        with pytest.raises(ValueError, match="lines and nothing else"):
+            tag("svg", None, *children)
+    with pytest.raises(ValueError, match="no children"):
+        tag("polyline", None, line)
+    with pytest.raises(ValueError, match="no numbers"):
+        tag("polyline", {"points": "url(#a)"})
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from mltrack.compare.differences import diff_runs
+from mltrack.compare.differences import CodeChange, diff_runs
 from mltrack.operations.seeing.report import Material, Story
 from mltrack.records import MetricSummary
 from mltrack.views.report.made import written
@@ -21,7 +22,7 @@ from tests.views.report.materials import of_many, of_one, of_two
 from tests.views.report.test_html import HOSTILE
 
 SOAK = int(os.environ.get("MLTRACK_SOAK", "1"))
-few = settings(max_examples=15 * SOAK, deadline=None)
+few = settings(max_examples=7 * SOAK, deadline=None)
 signs = (
     "a|b",
     "`",
@@ -71,7 +72,7 @@ def test_a_text_in_every_field_is_never_markup(make: Callable[..., Material], te
 
 @given(texts)
 @example("\\|")
-@settings(max_examples=100 * SOAK, deadline=None)
+@settings(max_examples=40 * SOAK, deadline=None)
 def test_a_code_span_says_the_text_also_in_a_table(text: str) -> None:
     from html.parser import HTMLParser
 
@@ -91,14 +92,27 @@ def test_a_report_of_two_runs_fits_a_screen() -> None:
     metrics = {"acc": MetricSummary(0.95, 0.1, 0.96, 9), "loss": MetricSummary(0.2, 0.2, 1.0, 9)}
     b = sample_run(id="9dm1c0vwm1n4p7rt", name="better", metrics=metrics, params={**a.params, "lr": 0.5})
     a = sample_run(metrics={"acc": MetricSummary(0.92, 0.1, 0.93, 9), "loss": MetricSummary(0.25, 0.2, 1.0, 9)})
-    from dataclasses import replace
-
     found = replace(diff_runs(a, b), goals={"acc": "max", "loss": "min"})
     text = report(Material(None, (Story(a), Story(b)), (a, b), found))
     assert text.startswith(f"{MARK}\n### `baseline` → `better`: `acc` 0.92 → 0.95 (▲ +3.3 %, better)\n")
     assert "| `loss` | 0.25 | 0.2 | ▼ -0.05 | -20 % | better |" in text
-    assert "- **Data**: the same" in text
+    assert "- **Data**: no input outside the code differs" in text
     assert len(re.sub(r"<details>.*?</details>", "", text, flags=re.S).splitlines()) < 30
+
+
+def test_data_in_the_code_is_named_as_data_apart_from_what_is_not_committed() -> None:
+    a = sample_run(code=replace(sample_run().code, tree="1" * 40, changed=()))
+    b = replace(a, id="9dm1c0vwm1n4p7rt", code=replace(a.code, tree="2" * 40, changed=("params.yaml", "train.py")))
+    files = tuple(CodeChange("M", path) for path in ("data/train.CSV", "params.yaml", "train.py"))
+    found = replace(diff_runs(a, b), code_files=files)
+    (line,) = (
+        line
+        for line in report(Material(None, (Story(a), Story(b)), (a, b), found)).splitlines()
+        if line.startswith("- **Code**")
+    )
+    assert line.endswith(
+        ", with 2 uncommitted files. 3 files of the code differ: data `data/train.CSV`; `params.yaml`, `train.py`"
+    )
 
 
 def test_hundreds_of_metrics_are_folded_and_the_rest_counted() -> None:
