@@ -46,7 +46,7 @@ def compare(
     from mltrack.views.comparison import comparison_view
     from mltrack.views.console import show_json
     from mltrack.views.pager import paged
-    from mltrack.views.tabular import checked_form
+    from mltrack.views.tables.tabular import checked_form
 
     checked_form(form)
     names = split_columns(columns)

@@ -16,7 +16,7 @@ from mltrack.cli.shell_words import Typed, in_bash, of_command, split
 from mltrack.nouns import noun
 
 if TYPE_CHECKING:
-    from mltrack.operations.completing import Here, Proposal
+    from mltrack.operations.completion.words import Here, Proposal
 
 WORDS, FILES, DIRECTORIES, COMMANDS, COMMAND = "words", "files", "directories", "commands", "command"
 PLAIN = "plain"
@@ -97,7 +97,7 @@ def answered(argv: Sequence[str]) -> Iterator[str]:
 
 def answer_to(words: Sequence[str], typed: Typed) -> Answer:
     """What the last word may become behind these; in an open quotation also a step further, where there is one way."""
-    from mltrack.operations.completing import here
+    from mltrack.operations.completion.words import here
     from mltrack.views.proposals import printable
 
     with here(Path.cwd()) as place:
@@ -158,7 +158,7 @@ def command_of(words: Sequence[str]) -> tuple[str, Any, list[str]] | None:
 
 def subcommands(command: Any, current: str, is_root: bool) -> Answer:
     from mltrack.cli.group import COMMANDS
-    from mltrack.operations.completing import Proposal
+    from mltrack.operations.completion.words import Proposal
 
     if current.startswith("-"):
         known = ("--help", "--version", "--no-pager", "--color=always", "--color=never") if is_root else ("--help",)
@@ -227,7 +227,7 @@ def names_of(option: Any) -> list[str]:
 
 def of_options(command: Any, args: Sequence[str], current: str) -> Answer:
     """The options that begin so, less those that were given and count once."""
-    from mltrack.operations.completing import Proposal
+    from mltrack.operations.completion.words import Proposal
 
     found = []
     for one in command.params:
@@ -253,7 +253,7 @@ def of_argument(place: Here, path: str, argument: Any, typed: tuple[Sequence[str
 
 def of_contents(place: Here, run: str, current: str, otherwise: str) -> Answer:
     """A path of a run."""
-    from mltrack.operations.completing import contents
+    from mltrack.operations.completion.words import contents
 
     found = tuple(contents(place, run, current))
     return Answer(WORDS if found else otherwise, found)
@@ -291,7 +291,7 @@ def of_kinds(place: Here, kinds: Iterable[str], typed: tuple[str, str], is_part:
     is completed."""
     from dataclasses import replace
 
-    from mltrack.operations.completing import KINDS, Proposal, proposals
+    from mltrack.operations.completion.words import KINDS, Proposal, proposals
 
     head, current = typed
     found: list[Proposal] = []
@@ -308,7 +308,7 @@ def of_kinds(place: Here, kinds: Iterable[str], typed: tuple[str, str], is_part:
 
 
 def literal(known: Sequence[str], current: str) -> Answer:
-    from mltrack.operations.completing import Proposal
+    from mltrack.operations.completion.words import Proposal
 
     return Answer(WORDS, tuple(Proposal(one) for one in known if one.startswith(current)))
 

@@ -45,7 +45,7 @@ def export(
     from mltrack.operations.exchange.export import ExportRequest, form_of, packing, whole_file
     from mltrack.operations.exchange.export import export as write
     from mltrack.operations.seeing.selection import Choice
-    from mltrack.views.counting import Counting
+    from mltrack.views.tables.counting import Counting
 
     target = None if output is None or str(output) == "-" else Path(working_directory(), output)
     request = ExportRequest(

@@ -17,8 +17,8 @@ from mltrack.nouns import noun
 from mltrack.project import Project
 
 if TYPE_CHECKING:
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.ledger.language.tree import Node
-    from mltrack.ledger.queries import RunQuery
     from mltrack.operations.asking import Bounds
     from mltrack.operations.seeing.fields import Shown
 
@@ -85,7 +85,7 @@ def ls(
     A query compares fields, with and, or, not and parentheses around: metrics.acc > 0.9 and params.model = lstm.
     """
     gc.disable()  # thousands of objects that all live to the end: looking for garbage takes a third of the time
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.operations.asking import Bounds
     from mltrack.operations.seeing.fields import split_columns
     from mltrack.operations.seeing.listing import check_together
@@ -119,7 +119,7 @@ def asked_for(words: Sequence[str], where: str | None, bounds: Bounds, project: 
 
 def form_of(form: str | None, as_json: bool) -> str:
     """One of the formats. Raises UsageError for none, and for two."""
-    from mltrack.views.tabular import checked_form
+    from mltrack.views.tables.tabular import checked_form
 
     if form is None:
         return "json" if as_json else "table"
@@ -131,8 +131,8 @@ def form_of(form: str | None, as_json: bool) -> str:
 def list_nothing(way: Way) -> None:
     """Where there is no project there are no runs."""
     from mltrack.views.console import show
-    from mltrack.views.table import no_runs
-    from mltrack.views.tabular import lines_of
+    from mltrack.views.tables.table import no_runs
+    from mltrack.views.tables.tabular import lines_of
 
     if way.form == "table":
         show(no_runs())
@@ -145,7 +145,7 @@ def list_them(project: Project, query: RunQuery, way: Way) -> None:
     from mltrack.operations.asking import tell_unknown
 
     if way.verdicts:
-        from mltrack.operations.repeating.verdict import with_verdicts
+        from mltrack.operations.judging.verdict import with_verdicts
 
         query = with_verdicts(query)
     if query.sort or way.best or way.group_by or way.columns:
@@ -211,7 +211,7 @@ def list_table(project: Project, query: RunQuery, way: Way) -> None:
     from mltrack.operations.seeing.listing import Rows, focus_of, with_what_is_shown
     from mltrack.views.console import show
     from mltrack.views.pager import paged
-    from mltrack.views.table import changed_table, chosen_table, runs_table
+    from mltrack.views.tables.table import changed_table, chosen_table, runs_table
 
     hidden = query.include_deleted
     total = project.ledger.count(hidden)
@@ -243,8 +243,8 @@ def lines_for(project: Project, query: RunQuery, way: Way) -> Iterator[str]:
 
     from mltrack.operations.seeing.listing import Rows, flat_names, flat_rows, parted, rows_of, with_what_is_shown
     from mltrack.views.json import dumps_line
-    from mltrack.views.table import same_lines
-    from mltrack.views.tabular import lines_of, listed
+    from mltrack.views.tables.table import same_lines
+    from mltrack.views.tables.tabular import lines_of, listed
 
     rows = Rows(project, with_what_is_shown(query, way.columns), is_best=way.best is not None)
     if way.form in ("json", "jsonl") and not way.columns and not way.only_changed:
@@ -267,7 +267,7 @@ def columns_for(project: Project, query: RunQuery, way: Way, rows: Iterable[dict
     from mltrack.operations.find import list_runs
     from mltrack.operations.seeing.fields import FAMILIES, Names, shown
     from mltrack.operations.seeing.listing import changeable, everything, names_in
-    from mltrack.views.columns import default_names
+    from mltrack.views.tables.columns import default_names
 
     if way.columns:
         has_families = any(name.lower() in FAMILIES for name in way.columns)
@@ -284,9 +284,9 @@ def columns_for(project: Project, query: RunQuery, way: Way, rows: Iterable[dict
 
 def list_groups(project: Project, query: RunQuery, way: Way) -> None:
     from mltrack.operations.seeing.groups import groups_of, with_columns
-    from mltrack.views.groups import groups_rows, groups_table
     from mltrack.views.pager import paged
-    from mltrack.views.tabular import lines_of
+    from mltrack.views.tables.groups import groups_rows, groups_table
+    from mltrack.views.tables.tabular import lines_of
 
     found = groups_of(project, query, way.group_by, way.best, say)
     found = with_columns(found, way.columns) if way.columns else found

@@ -17,8 +17,8 @@ from mltrack.errors import UsageError
 from mltrack.project import Project
 
 if TYPE_CHECKING:
-    from mltrack.operations.seeing.curves import Wanted
-    from mltrack.operations.seeing.figures import Figure
+    from mltrack.operations.plotting.curves import Wanted
+    from mltrack.operations.plotting.figures import Figure
     from mltrack.operations.seeing.selection import Choice
     from mltrack.plots import Plot
     from mltrack.views.plot.out import Wish
@@ -122,7 +122,7 @@ def plot(
 
     Without arguments the newest run that has metrics. Without -o a picture where the terminal can show one, else text.
     """
-    from mltrack.operations.seeing.curves import Wanted
+    from mltrack.operations.plotting.curves import Wanted
     from mltrack.operations.seeing.selection import Choice
     from mltrack.views.plot.out import Wish, form_of
 
@@ -163,10 +163,10 @@ def ends_of(text: str | None) -> tuple[float | None, float | None]:
 def plot_of(project: Project | None, choice: Choice, wanted: Wanted, figure: Figure | None) -> Plot:
     """What was asked for, with its numbers."""
     if figure is not None:
-        from mltrack.operations.seeing.figures import figure_plot
+        from mltrack.operations.plotting.figures import figure_plot
 
         return figure_plot(project, choice, wanted, figure, say)
-    from mltrack.operations.seeing.curves import lines_plot
+    from mltrack.operations.plotting.curves import lines_plot
 
     assert project is not None, "lines are of runs"
     return lines_plot(project, choice, wanted, say)
@@ -182,7 +182,7 @@ def asked_figure(
     if not asked:
         return None
     from mltrack.formats.predictions import Named
-    from mltrack.operations.seeing.figures import Figure
+    from mltrack.operations.plotting.figures import Figure
 
     files = tuple(kinds[asked[0]]) if asked[0] in ("confusion", "roc", "pr") else ()
     return Figure(asked[0], kinds["scatter"], files, Named(*columns), coloured_by, by_row)

@@ -15,7 +15,7 @@ from mltrack.errors import UsageError
 from mltrack.project import Project
 
 if TYPE_CHECKING:
-    from mltrack.operations.seeing.report import Material
+    from mltrack.operations.reporting.report import Material
     from mltrack.operations.seeing.selection import Choice
 
 ENDINGS = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md"}
@@ -48,7 +48,7 @@ def report(
     is printed. A report that is there already is written anew, any other file is left alone.
     """
     from mltrack.config import parse_size
-    from mltrack.operations.seeing.report import Asked, material
+    from mltrack.operations.reporting.report import Asked, material
 
     form = asked_form(output, form)
     has_pictures = form == "html" or plots
@@ -71,7 +71,7 @@ def asked_form(output: Path | None, form: str | None) -> str:
 
 def put_out(found: Material, form: str, output: Path | None, plots: bool, how: tuple[bool, bool]) -> None:
     """Write the file and print its name, or write all to stdout. `how`: whether forced, and whether to be opened."""
-    from mltrack.operations.seeing.report_file import check_free, keep_report, name_for, show_in_browser
+    from mltrack.operations.reporting.report_file import check_free, keep_report, name_for, show_in_browser
     from mltrack.views.console import write
     from mltrack.views.report.made import written
 

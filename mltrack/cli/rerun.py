@@ -115,7 +115,7 @@ def rerun_one(ref: str, options: RunRequest, as_json: bool) -> int:
 
 def choose(project: Project, refs: Many | tuple[str, ...], asked: tuple[str | None, ...], limit: int | None) -> Chosen:
     """The runs that were named, or asked for by a query, times and a branch."""
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.operations.asking import Bounds, condition_of, tell_unknown
     from mltrack.operations.repeating import rerun_many
 

@@ -15,7 +15,7 @@ from mltrack.errors import NotFound, UsageError
 from mltrack.project import Project
 
 if TYPE_CHECKING:
-    from mltrack.ledger.asking_sql import Answer
+    from mltrack.ledger.asking.sql import Answer
 
 ON_A_TERMINAL = 10_000
 """Rows of a table for a person, which is in memory whole; other formats are written as the rows come."""
@@ -38,7 +38,7 @@ def sql(
     from mltrack.operations.exchange import sql as asking
     from mltrack.views.console import show, show_json
     from mltrack.views.sql import views_page
-    from mltrack.views.tabular import checked_form
+    from mltrack.views.tables.tabular import checked_form
 
     form = "json" if as_json else checked_form(form or ("table" if sys.stdout.isatty() else "csv"))
     text = query_text(question, file)
@@ -84,7 +84,7 @@ def show_answer(answer: Answer, form: str) -> None:
     from mltrack.views.console import is_terminal, shown_parts, write
     from mltrack.views.pager import paged
     from mltrack.views.sql import values_of
-    from mltrack.views.tabular import lines_of, table
+    from mltrack.views.tables.tabular import lines_of, table
 
     rows = values_of(answer.rows, for_person=form == "table")
     if form != "table":

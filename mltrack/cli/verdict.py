@@ -25,7 +25,7 @@ def verdict(
     Exits 0 when the result is the same (identical to within noise), 1 otherwise.
     """
     from mltrack.compare.verdict.grades import is_success
-    from mltrack.operations.repeating.verdict import judge_again
+    from mltrack.operations.judging.verdict import judge_again
 
     with Project.get(working_directory()) as project:
         done = judge_again(project, ref, against)

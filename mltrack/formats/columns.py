@@ -172,7 +172,7 @@ def from_csv(text: str, name: str, keeps: Keeps) -> Table:
     import io
 
     head = text[: text.find("\n")] if "\n" in text else text
-    csv.field_size_limit(WIDEST)
+    limit = csv.field_size_limit(WIDEST)  # of the whole process: given back below
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=head.count))
     try:
         first = next(reader)
@@ -185,6 +185,8 @@ def from_csv(text: str, name: str, keeps: Keeps) -> Table:
                 parts[place].append(column(cells, is_text))
     except csv.Error as error:
         raise UsageError(f"{name}, line {reader.line_num:,} is no CSV: {error}.", known_forms()) from error
+    finally:
+        csv.field_size_limit(limit)
     return Table({key: joined(part) for key, part in zip(names, parts)}, has_header=has_header)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mltrack.digest import digest_bytes, digest_json, is_digest, plain
 from mltrack.errors import Damaged
-from mltrack.ledger.shape import canonical, is_id, misfit
+from mltrack.ledger.keeping.shape import canonical, is_id, misfit
 from mltrack.noun_json import from_dict
 from mltrack.nouns import noun
 from mltrack.records import Run

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from mltrack.digest import canonical_json, plain
 from mltrack.errors import NotFound
-from mltrack.ledger import names, queries, refs, rows, schema
+from mltrack.ledger import schema
 from mltrack.ledger import segments as known
-from mltrack.ledger.choosing import REPETITION
-from mltrack.ledger.deriving import nothing_known, prepared
+from mltrack.ledger.asking import names, queries, refs
+from mltrack.ledger.asking.choosing import REPETITION
+from mltrack.ledger.asking.queries import RunQuery
 from mltrack.ledger.events import Event, event_from, event_json, fold, is_dropped, later, next_clock
-from mltrack.ledger.queries import RunQuery
+from mltrack.ledger.keeping import rows
+from mltrack.ledger.keeping.deriving import nothing_known, prepared
+from mltrack.ledger.keeping.writing import Writer
 from mltrack.ledger.remotes import RemoteMemory
 from mltrack.ledger.replica import all_replicas, replica_id
 from mltrack.ledger.telling import tell, told
-from mltrack.ledger.writing import Writer
 from mltrack.noun_json import from_dict, to_dict
 from mltrack.records import UNSEALED, CodeState, Run, new_id
 
@@ -284,14 +286,14 @@ class Ledger(RemoteMemory):
     @told
     def stale_runs(self) -> Sequence[str]:
         """Ids of the runs that questions are answered wrongly about: their rows are not what their record says."""
-        from mltrack.ledger.rederiving import stale_runs
+        from mltrack.ledger.keeping.rederiving import stale_runs
 
         return stale_runs(self)
 
     @told
     def derive_all_again(self) -> None:
         """Make every row that answers questions anew, from the records and events. Raises Damaged."""
-        from mltrack.ledger.rederiving import derive_all_again
+        from mltrack.ledger.keeping.rederiving import derive_all_again
 
         derive_all_again(self)
 

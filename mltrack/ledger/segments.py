@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mltrack.ledger import rows
+from mltrack.ledger.keeping import rows
 from mltrack.nouns import noun
 
 if TYPE_CHECKING:

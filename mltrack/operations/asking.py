@@ -12,8 +12,8 @@ from mltrack.errors import UsageError
 from mltrack.nouns import noun
 
 if TYPE_CHECKING:
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.ledger.language.tree import Node
-    from mltrack.ledger.queries import RunQuery
     from mltrack.operations.request import Tell
     from mltrack.operations.seeing.runs import Runs
     from mltrack.project import Project
@@ -118,7 +118,7 @@ def runs(
     `until` are times such as `2d` or `2026-11-01`. Without a directory it is the current one's project; in what mltrack
     laid out, the project that did. Raises UsageError for what cannot be asked, NotFound without a project.
     """
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.operations.find import list_runs
     from mltrack.operations.request import silent
     from mltrack.operations.seeing.naming import full_name

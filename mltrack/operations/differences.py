@@ -113,7 +113,7 @@ def with_goals(project: Project, found: Differences) -> Differences:
 def with_noise(project: Project, a: Run, b: Run, found: Differences) -> Differences:
     """The differences with what a calibration of either run, or of one that it repeats, says of the metrics."""
     from mltrack.compare.noise.intervals import between
-    from mltrack.operations.repeating.judging import repeated_by
+    from mltrack.operations.judging.judging import repeated_by
 
     if not found.metrics:
         return found

@@ -14,7 +14,7 @@ from mltrack.operations.series import with_metrics
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.operations.request import Tell
     from mltrack.project import Project
     from mltrack.records import Run
@@ -43,7 +43,7 @@ def find_run(project: Project, ref: str) -> Run:
 def newest_ids(project: Project, count: int, tell: Tell) -> list[str]:
     """The ids of the newest runs that were created in this checkout, the newest first; where there are fewer, as in a
     copied project, of all runs, which is told. Raises NotFound where there are fewer even so."""
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
 
     try:
         return [find_run(project, f"@~{back}" if back else "@").id for back in range(count)]
@@ -58,7 +58,7 @@ def newest_ids(project: Project, count: int, tell: Tell) -> list[str]:
 
 def is_repetition(run: Run) -> bool:
     """Does it only measure the noise of another run?"""
-    from mltrack.ledger.choosing import REPETITION
+    from mltrack.ledger.asking.choosing import REPETITION
 
     return run.parent is not None and run.parent.kind == REPETITION
 
@@ -100,7 +100,7 @@ def each_ended(project: Project, query: RunQuery) -> Iterator[dict[str, Any]]:
     """Those that are in the ledger; a few are read at once, as there are few."""
     if query.limit is not None and query.limit <= FEW:
         return iter(project.ledger.documents(query))
-    from mltrack.ledger.walking import each_document as each_in
+    from mltrack.ledger.asking.walking import each_document as each_in
 
     return each_in(project.ledger, query)
 
@@ -118,7 +118,7 @@ def joined(live: list[T], found: list[T], query: RunQuery) -> list[T]:
 
 def fits(run: Run, query: RunQuery) -> bool:
     """Does a run that is still alive belong into the list?"""
-    from mltrack.ledger.choosing import hides_repetitions
+    from mltrack.ledger.asking.choosing import hides_repetitions
 
     if is_repetition(run) and hides_repetitions(query):
         return False

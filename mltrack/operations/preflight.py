@@ -178,7 +178,7 @@ def last_of(project: Project, opening: Run) -> Run | None:
     """The newest run of the same program with the same script; one that finished has seen more than others."""
     if not (project.state / "ledger.db").exists():
         return None
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
 
     words = words_of(opening.command, opening.cwd)
     runs = [run for run in project.ledger.list(RunQuery(limit=PAST)) if words_of(run.command, run.cwd) == words]

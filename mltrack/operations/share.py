@@ -117,7 +117,7 @@ def push(
 
     Imported runs whose data never came stay here; that is an error only where they were named. Raises DataMissing.
     """
-    from mltrack.ledger.bulk import imported_ids
+    from mltrack.ledger.keeping.bulk import imported_ids
     from mltrack.sync.transfer import push as send
 
     reconcile(project)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from mltrack.digest import digest_bytes, to_raw
 from mltrack.errors import Damaged, FormatTooNew
 from mltrack.ledger.events import Event, is_dropped
-from mltrack.ledger.shape import checked_record, is_id
+from mltrack.ledger.keeping.shape import checked_record, is_id
 from mltrack.nouns import noun
 from mltrack.progress import Progress, expect
 from mltrack.store.entries import CHUNK, PACK_HEADER, RECIPE, TABLE_ROW, decode, recipe_pieces, scan

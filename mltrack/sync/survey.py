@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mltrack.digest import from_raw, to_raw
 from mltrack.errors import Damaged, FormatTooNew
-from mltrack.ledger.shape import is_id
+from mltrack.ledger.keeping.shape import is_id
 from mltrack.records import Run
 from mltrack.sync.check import reader
 from mltrack.sync.condemned import Condemned, condemned_packs_of

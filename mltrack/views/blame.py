@@ -17,7 +17,7 @@ from mltrack.views.text import ago, clean, command_line, count, scalar, short_di
 from mltrack.views.verdict import heads
 
 if TYPE_CHECKING:
-    from mltrack.ledger.content import Brief
+    from mltrack.ledger.asking.content import Brief
     from mltrack.operations.origin.blame import Blame
     from mltrack.operations.origin.origins import Place
     from mltrack.operations.origin.subject import Subject

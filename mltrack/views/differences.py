@@ -16,10 +16,10 @@ from mltrack.compare.members import looks_like_data
 from mltrack.compare.packages import direction
 from mltrack.nouns import noun
 from mltrack.records import Run
-from mltrack.views.columns import STATUS
 from mltrack.views.diff.code import Patch, Stat
 from mltrack.views.diff.numbers import Numbers, numbers_block, remark_of_all
 from mltrack.views.page import Cell, Grid, Page
+from mltrack.views.tables.columns import STATUS
 from mltrack.views.text import ago, duration, scalar, short_digest, short_id, size
 
 if TYPE_CHECKING:

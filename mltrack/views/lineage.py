@@ -16,7 +16,7 @@ from mltrack.views.json import dumps
 from mltrack.views.text import clean, command_line, count, shorten, size
 
 if TYPE_CHECKING:
-    from mltrack.ledger.content import Brief
+    from mltrack.ledger.asking.content import Brief
     from mltrack.operations.origin.lineage import Edge, Leaf, Lineage, Shared
     from mltrack.operations.origin.origins import Place
 

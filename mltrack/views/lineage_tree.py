@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from mltrack.views.blame import facts_of, name_of, unread_sentence
-from mltrack.views.columns import STATUS
 from mltrack.views.lineage import extent, leaf_facts
 from mltrack.views.page import Cell, painted, split
+from mltrack.views.tables.columns import STATUS
 from mltrack.views.text import age, cell_width, command_line, count, short_id, shorten
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mltrack.operations.completing import Proposal
+from mltrack.operations.completion.words import Proposal
 from mltrack.views.text import ago, clean, command_line, number, shorten
 
 LONGEST = 70

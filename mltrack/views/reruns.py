@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mltrack.records import Run
-from mltrack.views.columns import STATUS
 from mltrack.views.page import Cell, Grid, Page
+from mltrack.views.tables.columns import STATUS
 from mltrack.views.text import age, clean, command_line, duration, short_id, shorten
 from mltrack.views.verdict import style_of
 

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from mltrack.records import Artifact, CodeState, Environment, Gpu, Hardware, Input, Run, Warning
-from mltrack.views.columns import STATUS
 from mltrack.views.notices import left_out_page
 from mltrack.views.page import Cell, Grid, Item, Page
 from mltrack.views.preflight import preflight_field
 from mltrack.views.ranks import metric_rows, ranks_section
 from mltrack.views.resources import resource_lines
+from mltrack.views.tables.columns import STATUS
 from mltrack.views.text import (
     ago,
     clock_time,

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mltrack.digest import canonical_json
-from mltrack.ledger.crossing import crossed
+from mltrack.ledger.asking.crossing import crossed
+from mltrack.ledger.asking.queries import RunQuery
 from mltrack.ledger.language.parser import parse
 from mltrack.ledger.ledger import sealed_bytes
-from mltrack.ledger.queries import RunQuery
 from mltrack.project import Project
 from mltrack.records import new_id
 from tests.benchmarks.timing import MLTRACK, Case, case_table, ms, quiet_variables, side_by_side, table

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mltrack.digest import digest_bytes
-from mltrack.ledger.bulk import Stored
+from mltrack.ledger.keeping.bulk import Stored
 from mltrack.ledger.ledger import sealed_bytes
 from mltrack.operations.exchange.lines import line_of
 from mltrack.records import ID_ALPHABET, MetricSummary

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mltrack.ledger.bulk import chosen
+from mltrack.ledger.asking.queries import RunQuery
+from mltrack.ledger.keeping.bulk import chosen
 from mltrack.ledger.language.parser import parse
-from mltrack.ledger.queries import RunQuery
 from mltrack.project import Project
 from tests.benchmarks.made_runs import id_of, write_runs
 from tests.benchmarks.scale_peers import PEERS, Questions

@@ -15,13 +15,13 @@ from mltrack.cli.app import main
 from mltrack.ledger.language.problems import QueryError
 from mltrack.operations.asking import runs as ask
 from mltrack.operations.exchange.export import ExportRequest, chosen_ids
+from mltrack.operations.plotting.curves import Wanted
+from mltrack.operations.plotting.figures import Figure, figure_plot
 from mltrack.operations.request import silent
-from mltrack.operations.seeing.curves import Wanted
-from mltrack.operations.seeing.figures import Figure, figure_plot
 from mltrack.operations.seeing.selection import Choice, chosen_runs
 from mltrack.plots import Scatter
 from mltrack.project import Project
-from mltrack.views.tabular import markdown_lines
+from mltrack.views.tables.tabular import markdown_lines
 from tests.views.nasty import metric, put, run, run_id
 
 Type = Callable[..., tuple[str, str]]

@@ -30,7 +30,7 @@ from mltrack.compare.noise.intervals import (
     spreads,
 )
 from mltrack.digest import canonical_json, plain
-from mltrack.ledger.shape import misfit
+from mltrack.ledger.keeping.shape import misfit
 from mltrack.noun_json import from_dict, to_dict
 from mltrack.verdicts import Calibration, Looks, Measure, Spread, Variation
 from mltrack.views.calibration import plot

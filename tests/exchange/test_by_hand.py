@@ -10,7 +10,7 @@ import pytest
 
 from mltrack.digest import digest_bytes
 from mltrack.errors import Damaged
-from mltrack.ledger.queries import RunQuery
+from mltrack.ledger.asking.queries import RunQuery
 from mltrack.operations.exchange.workers import Check
 from mltrack.operations.keeping.gc import GcRequest, gc
 from mltrack.operations.keeping.verify import VerifyRequest, verify

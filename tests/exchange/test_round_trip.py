@@ -15,7 +15,7 @@ import pytest
 
 from mltrack.errors import Damaged, MltrackError, NotFound, StorageError, UsageError
 from mltrack.flat import FACTS
-from mltrack.ledger.queries import RunQuery
+from mltrack.ledger.asking.queries import RunQuery
 from mltrack.live.rundir import RunDir
 from mltrack.operations.exchange.export import ExportRequest, export, form_of, packing, whole_file
 from mltrack.operations.exchange.importing import ImportReport, ImportRequest, import_runs

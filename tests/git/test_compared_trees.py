@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from mltrack.git.patch import ChangedFile, compare_trees
@@ -24,7 +25,9 @@ def test_each_file_has_its_letter_and_its_lines(tmp_path: Path) -> None:
     (root / "gone").unlink()
     (root / os.fsdecode(b"caf\xe9")).write_text("y")
     found, patch = compare_trees(root / ".git", first, tree(root))
-    assert {one.path: one for one in found} == {
+    blobs = {one.path: one.blobs for one in found}
+    assert [blob is None for blob in (*blobs["gone"], *blobs["come"], *blobs["w.bin"])] == [0, 1, 1, 0, 0, 0]
+    assert {one.path: replace(one, blobs=(None, None)) for one in found} == {
         "a.py": ChangedFile("M", "a.py", None, 2, 1),
         "w.bin": ChangedFile("M", "w.bin", None, None, None),
         'new \t"name"': ChangedFile("R", 'new \t"name"', "old\nname", 1, 0),

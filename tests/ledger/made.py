@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from mltrack.ledger.events import Event
+from mltrack.ledger.keeping.packing import Packer, Unpacker, words_of
 from mltrack.ledger.ledger import Ledger
-from mltrack.ledger.packing import Packer, Unpacker, words_of
 from mltrack.records import Artifact, CodeState, Environment, Input, MetricSummary, Run, new_id
 
 REPLICA = "0000000000000000"

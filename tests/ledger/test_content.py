@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mltrack.digest import digest_bytes
-from mltrack.ledger.content import Content, beginning, directories, last_at, of_size
+from mltrack.ledger.asking.content import Content, beginning, directories, last_at, of_size
 from mltrack.ledger.ledger import Ledger, sealed_bytes
 from mltrack.records import Artifact, Input, Run
 from tests.operations.content_made import facts, id_of, record

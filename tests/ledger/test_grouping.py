@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mltrack.errors import UsageError
-from mltrack.ledger.crossing import crossed
+from mltrack.ledger.asking.crossing import crossed
 from mltrack.ledger.language.parser import parse
 from mltrack.ledger.ledger import Ledger, RunQuery, sealed_bytes
 from mltrack.records import MetricSummary

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mltrack.digest import plain
 from mltrack.errors import UsageError
 from mltrack.ledger import schema
-from mltrack.ledger.choosing import chosen
+from mltrack.ledger.asking.choosing import chosen
 from mltrack.ledger.language.evaluate import fits, text_fits, values
 from mltrack.ledger.language.fields import ALIASES, FIELDS, NAMED, SUMMARIES
 from mltrack.ledger.language.literals import version_key

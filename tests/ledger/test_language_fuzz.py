@@ -19,13 +19,13 @@ from mltrack import ledger
 from mltrack.digest import plain
 from mltrack.errors import UsageError
 from mltrack.ledger import schema
+from mltrack.ledger.asking.queries import RunQuery
 from mltrack.ledger.language.evaluate import fits
 from mltrack.ledger.language.fields import FIELDS
 from mltrack.ledger.language.parser import parse
 from mltrack.ledger.language.problems import QueryError
 from mltrack.ledger.language.sql import condition
 from mltrack.ledger.ledger import Ledger
-from mltrack.ledger.queries import RunQuery
 from mltrack.noun_json import to_dict
 from mltrack.operations.asking import Bounds, condition_of
 from tests.ledger.questions import queries, random_run

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from mltrack.digest import canonical_json
 from mltrack.errors import Damaged
-from mltrack.ledger.crew import Crew
-from mltrack.ledger.deriving import Prepared, from_plain_tuple, nothing_known, plain_tuple, prepared
+from mltrack.ledger.asking.queries import NOT_IN_TABLES, RunQuery
+from mltrack.ledger.keeping.crew import Crew
+from mltrack.ledger.keeping.deriving import Prepared, from_plain_tuple, nothing_known, plain_tuple, prepared
+from mltrack.ledger.keeping.members import HERE, WORD, Known
+from mltrack.ledger.keeping.packing import EVERY, LONGEST, better_words, dictionary_of
+from mltrack.ledger.keeping.shape import canonical, checked_record
 from mltrack.ledger.ledger import Ledger, sealed_bytes
-from mltrack.ledger.members import HERE, WORD, Known
-from mltrack.ledger.packing import EVERY, LONGEST, better_words, dictionary_of
-from mltrack.ledger.queries import NOT_IN_TABLES, RunQuery
-from mltrack.ledger.shape import canonical, checked_record
 from mltrack.records import Artifact, CodeState, Environment, Hardware, NestedCode
 from tests.ledger.made import run
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mltrack.ledger import prefixes
+from mltrack.ledger.asking import prefixes
 from mltrack.ledger.ledger import Ledger, sealed_bytes
 from mltrack.records import MetricSummary, Run
 from tests.ledger.made import run

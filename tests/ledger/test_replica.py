@@ -10,7 +10,7 @@ import pytest
 
 from mltrack.errors import StorageError
 from mltrack.ledger import replica
-from mltrack.ledger.shape import is_id
+from mltrack.ledger.keeping.shape import is_id
 from mltrack.sync.replica import known_replica, renew_replica, replica_id
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mltrack.cli.app import main
 from mltrack.operations.find import find_run
-from mltrack.operations.seeing.alike_runs import alike_runs
+from mltrack.operations.plotting.alike_runs import alike_runs
 from mltrack.project import Project
 from mltrack.records import Run
 from tests.helpers import git_repository

@@ -9,8 +9,8 @@ import pytest
 from mltrack.config import CHECKOUT_FILE
 from mltrack.errors import CheckFailed, DataMissing, MltrackError, NotFound, UsageError
 from mltrack.operations.fetch import bring
+from mltrack.operations.judging.judging import of_ancestor
 from mltrack.operations.repeating.beginning import begin, to_repeat
-from mltrack.operations.repeating.judging import of_ancestor
 from mltrack.operations.repeating.reproduce import reproduce
 from mltrack.operations.request import silent
 from mltrack.operations.share import push

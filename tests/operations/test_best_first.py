@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mltrack.ledger.queries import RunQuery
+from mltrack.ledger.asking.queries import RunQuery
 from mltrack.operations.seeing.best_first import best_documents, best_runs, tell_unfinished
 from mltrack.project import Project
 from tests.views import nasty

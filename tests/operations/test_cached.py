@@ -243,7 +243,7 @@ def test_standard_input_counts_by_its_bytes_and_a_pipe_is_never_known(
 def test_a_run_that_is_in_doubt_failed_or_is_hidden_or_no_persons_own_is_not_taken(
     make: Callable[..., Caching],
 ) -> None:
-    from mltrack.ledger.likeness import with_fingerprint
+    from mltrack.ledger.asking.likeness import with_fingerprint
     from mltrack.operations.run import plan_run
     from mltrack.operations.running.cached import look_ahead
     from mltrack.operations.running.unchanged import why_moved, why_not

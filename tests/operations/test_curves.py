@@ -13,8 +13,8 @@ import pytest
 from mltrack.errors import DataMissing, NotFound, UsageError
 from mltrack.formats.metrics import Point
 from mltrack.formats.series import encode_series, summarise
+from mltrack.operations.plotting.curves import Wanted, curves, lines_plot, plot_of_runs
 from mltrack.operations.request import silent
-from mltrack.operations.seeing.curves import Wanted, curves, lines_plot, plot_of_runs
 from mltrack.operations.seeing.selection import Choice
 from mltrack.project import Project
 from mltrack.records import Imported, Resources, Run, new_id

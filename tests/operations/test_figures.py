@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from mltrack.errors import NotFound, UsageError
-from mltrack.operations.seeing.classification import Sought, classification
-from mltrack.operations.seeing.curves import Wanted
-from mltrack.operations.seeing.field_values import column
-from mltrack.operations.seeing.figures import Against, Figure, figure_plot, scatter
-from mltrack.operations.seeing.parallel import Beside, best_known, parallel
+from mltrack.operations.plotting.classification import Sought, classification
+from mltrack.operations.plotting.curves import Wanted
+from mltrack.operations.plotting.field_values import column
+from mltrack.operations.plotting.figures import Against, Figure, figure_plot, scatter
+from mltrack.operations.plotting.parallel import Beside, best_known, parallel
 from mltrack.operations.seeing.selection import Choice
 from mltrack.plots import Axis, Parallel
 from mltrack.project import Project

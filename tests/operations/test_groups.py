@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from mltrack.digest import plain
 from mltrack.errors import UsageError
-from mltrack.ledger.grouping import Group, GroupMetric
+from mltrack.ledger.asking.grouping import Group, GroupMetric
+from mltrack.ledger.asking.queries import RunQuery
 from mltrack.ledger.language.fields import FIELDS
-from mltrack.ledger.queries import RunQuery
 from mltrack.noun_json import to_dict
 from mltrack.operations.seeing.groups import Best, Grouped, by_tables, grouped, one_valued
 from mltrack.operations.seeing.listing import Rows
 from mltrack.project import Project
 from mltrack.records import Run
-from mltrack.views.groups import groups_rows, groups_table, spreads
+from mltrack.views.tables.groups import groups_rows, groups_table, spreads
 from mltrack.views.text import cell_width, parse_time
 from tests.compare.samples import metric, sample_run
 from tests.ledger.questions import random_run

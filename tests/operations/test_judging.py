@@ -18,10 +18,10 @@ from mltrack.compare.comparators import Finding, Unreadable
 from mltrack.compare.contents import finding
 from mltrack.compare.contents.time_limit import within
 from mltrack.formats.metrics import Point
-from mltrack.operations.repeating import evidence
-from mltrack.operations.repeating.judging import compare_artifacts, judged_run, keep_verdict, redacted
+from mltrack.operations.judging import evidence
+from mltrack.operations.judging.judging import compare_artifacts, judged_run, keep_verdict, redacted
+from mltrack.operations.judging.verdict import only_seen_then
 from mltrack.operations.repeating.particulars import apart
-from mltrack.operations.repeating.verdict import only_seen_then
 from mltrack.operations.share import push
 from mltrack.project import Project
 from mltrack.records import Artifact, CodeState, Environment, Input, Run

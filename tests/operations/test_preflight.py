@@ -288,14 +288,14 @@ def test_what_the_last_run_read_counts_with_the_sizes_of_now(root: Path) -> None
     write(
         root, {".gitignore": "data.bin", "data.bin": "x" * 2000, ".mltrack/config.yaml": "data: {keep_limit: 1000}\n"}
     )
-    past_run(root, Input("data.bin", "file", "b3:1", 10, found="observed", kept=True))
+    past_run(root, Input("data.bin", "file", "b3:" + "1" * 64, 10, found="observed", kept=True))
     assert found(root) == {"input-not-kept": "F"}
     write(root, {"data.bin": "x"})
     assert found(root) == {}
 
 
 def test_a_disk_that_is_too_full_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    past_run(root, artifacts=(Artifact("model.bin", "file", "b3:1", 1 << 62),))
+    past_run(root, artifacts=(Artifact("model.bin", "file", "b3:" + "1" * 64, 1 << 62),))
     assert found(root) == {"disk-full": "D"}
 
 

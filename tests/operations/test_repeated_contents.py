@@ -10,7 +10,7 @@ import pytest
 from mltrack.compare.comparators import DIFFERENT, EQUIVALENT, Finding
 from mltrack.compare.noise.intervals import explains, is_steady, says_nothing
 from mltrack.compare.verdict.rules import Rules
-from mltrack.operations.repeating.contents import Held, compared, hold
+from mltrack.operations.judging.contents import Held, compared, hold
 from mltrack.project import Project
 from mltrack.records import Artifact, Run
 from mltrack.store.keep import keep_path

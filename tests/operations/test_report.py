@@ -17,11 +17,11 @@ from mltrack.cli.group import invoke
 from mltrack.digest import digest_bytes
 from mltrack.errors import StorageError, UsageError
 from mltrack.formats.metrics import Point
-from mltrack.ledger.queries import RunQuery
+from mltrack.ledger.asking.queries import RunQuery
+from mltrack.operations.reporting.previews import Preview
+from mltrack.operations.reporting.report import Asked, Material, material
+from mltrack.operations.reporting.report_file import keep_report, name_for, show_in_browser
 from mltrack.operations.seeing.groups import groups_of
-from mltrack.operations.seeing.previews import Preview
-from mltrack.operations.seeing.report import Asked, Material, material
-from mltrack.operations.seeing.report_file import keep_report, name_for, show_in_browser
 from mltrack.operations.seeing.selection import Choice
 from mltrack.operations.series import keep_points
 from mltrack.project import Project

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mltrack.errors import NotFound, UsageError
+from mltrack.ledger.asking.queries import RunQuery
 from mltrack.ledger.ledger import Ledger
-from mltrack.ledger.queries import RunQuery
 from mltrack.operations import find
 from mltrack.operations.asking import Bounds, condition_of, runs
 from mltrack.operations.find import fits

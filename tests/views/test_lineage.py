@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mltrack.ledger.content import Brief, Holding
+from mltrack.ledger.asking.content import Brief, Holding
 from mltrack.operations.origin.lineage import UNMADE, Edge, Leaf, Lineage, Shared
 from mltrack.operations.origin.origins import Place
 from mltrack.operations.origin.subject import Subject

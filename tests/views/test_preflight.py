@@ -8,9 +8,9 @@ from mltrack.noun_json import to_dict
 from mltrack.operations.preflight import Forecast
 from mltrack.operations.seeing.fields import Names, shown
 from mltrack.records import Concern, Preflight
-from mltrack.views.chosen import chosen_columns
 from mltrack.views.preflight import MEANINGS, STYLES, forecast_page, preflight_line, short_line
 from mltrack.views.show import run_page
+from mltrack.views.tables.chosen import chosen_columns
 from tests.compare.samples import sample_run
 
 SEED = Concern("seed", "B", "No seed is set: train.py uses random numbers.", "start it with --seed N")

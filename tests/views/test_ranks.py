@@ -8,7 +8,7 @@ from mltrack.cli.start import summary
 from mltrack.records import Log, MetricSummary, Rank, Run
 from mltrack.views.ranks import metric_rows, span
 from mltrack.views.show import run_page
-from mltrack.views.table import runs_table
+from mltrack.views.tables.table import runs_table
 
 LOG = Log("b3:" + "a" * 64, 2048)
 RUN = replace(

@@ -16,8 +16,8 @@ from mltrack.ledger.language.parser import parse
 from mltrack.noun_json import to_dict
 from mltrack.operations.seeing.fields import in_question
 from mltrack.records import Run
-from mltrack.views.columns import even_numbers, natural
-from mltrack.views.table import changed_table, chosen_table, runs_table
+from mltrack.views.tables.columns import even_numbers, natural
+from mltrack.views.tables.table import changed_table, chosen_table, runs_table
 from mltrack.views.text import cell_width, clean, parse_time
 from tests.compare.samples import metric, sample_run
 from tests.views.nasty import nasty_runs, wide_run
@@ -263,7 +263,7 @@ def test_a_thousand_runs_with_many_metrics_are_listed_whole_in_a_pipe() -> None:
 
 def test_listing_runs_imports_no_table_library() -> None:
     code = (
-        "import sys; from mltrack.views.table import runs_table; from mltrack.views.console import show\n"
+        "import sys; from mltrack.views.tables.table import runs_table; from mltrack.views.console import show\n"
         "from tests.compare.samples import sample_run; show(runs_table([sample_run()]))\n"
         "heavy = {'rich', 'typer', 'matplotlib', 'pydantic'} & set(sys.modules); sys.exit(f'{heavy}' if heavy else 0)"
     )

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.errors import UsageError
-from mltrack.views.tabular import FORMATS, checked_form, lines_of, markdown, table, tabular
+from mltrack.views.tables.tabular import FORMATS, checked_form, lines_of, markdown, table, tabular
 from mltrack.views.text import cell_width
 from tests.views.nasty import EVIL, LONG, RIGHT_TO_LEFT, WIDE
 

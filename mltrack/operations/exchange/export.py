@@ -22,8 +22,8 @@ from mltrack.operations.running.outputs import note_written
 from mltrack.operations.seeing.selection import Choice, in_order, query_of, split
 
 if TYPE_CHECKING:
-    from mltrack.ledger.bulk import Stored
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
+    from mltrack.ledger.keeping.bulk import Stored
     from mltrack.project import Project
 
 FORMATS = ("jsonl", "json", "csv", "parquet")
@@ -46,7 +46,7 @@ class ExportRequest:
 
 def export(project: Project, request: ExportRequest, out: IO[bytes], tell: Tell, advance: Advance) -> int:
     """Write runs to an open file; returns how many. Raises NotFound where no run fits, UsageError, StorageError."""
-    from mltrack.ledger.bulk import stored
+    from mltrack.ledger.keeping.bulk import stored
 
     ids = chosen_ids(project, request, tell)
     hidden = project.ledger.deleted_ids()
@@ -103,7 +103,7 @@ def chosen_ids(project: Project, request: ExportRequest, tell: Tell) -> Sequence
 
 
 def asked_for(project: Project, query: RunQuery) -> list[str]:
-    from mltrack.ledger.bulk import chosen
+    from mltrack.ledger.keeping.bulk import chosen
 
     return chosen(project.ledger, query)
 

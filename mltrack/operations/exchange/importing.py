@@ -14,19 +14,19 @@ from itertools import chain, islice
 from typing import IO, TYPE_CHECKING, Any
 
 from mltrack.errors import Damaged
-from mltrack.ledger.deriving import nothing_known
-from mltrack.ledger.members import Known
+from mltrack.ledger.keeping.deriving import nothing_known
+from mltrack.ledger.keeping.members import Known
 from mltrack.nouns import noun
-from mltrack.operations.exchange.completing import completed, content_of
-from mltrack.operations.exchange.judging import Given, judged
+from mltrack.operations.exchange.checking import Given, judged
+from mltrack.operations.exchange.filling import completed, content_of
 from mltrack.operations.exchange.reading import Bad, Piece, at_hand, pieces
 from mltrack.operations.exchange.refused import Refused
 from mltrack.operations.exchange.workers import answers
 from mltrack.redact import Redactor
 
 if TYPE_CHECKING:
-    from mltrack.ledger.bulk import Entry
-    from mltrack.ledger.deriving import Prepared
+    from mltrack.ledger.keeping.bulk import Entry
+    from mltrack.ledger.keeping.deriving import Prepared
     from mltrack.progress import Progress
     from mltrack.project import Project
 
@@ -84,7 +84,7 @@ def import_runs(
 ) -> ImportReport:
     """Take over the runs of an open file. Raises Damaged for the first line that cannot be, and then nothing is taken
     over, unless `skip_bad`; UsageError for a file of another kind, StorageError."""
-    from mltrack.ledger.bulk import take_over
+    from mltrack.ledger.keeping.bulk import take_over
 
     ledger = project.ledger
     events = 0
@@ -117,7 +117,7 @@ def batches(
     progress: Progress | None,
 ) -> Iterator[list[Entry]]:
     """What the ledger takes over, many runs at a time. The first are judged here, those of a large file by workers."""
-    from mltrack.ledger.bulk import dictionary
+    from mltrack.ledger.keeping.bulk import dictionary
 
     judge = Judge(request, tally, Redactor(os.environ))
     chunks = chunked(found, progress)
@@ -155,7 +155,7 @@ class Judge:
 
     def entries(self, chunk: Sequence[Piece | Bad], records: Sequence[Prepared | None]) -> list[Entry]:
         """Of pieces, and what workers made of them; None where they made nothing. Raises Damaged for a bad one."""
-        from mltrack.ledger.bulk import Entry
+        from mltrack.ledger.keeping.bulk import Entry
 
         found: list[Entry] = []
         for piece, record in zip(chunk, records):
@@ -201,8 +201,8 @@ def entries_of(line: bytes, tally: Tally, redactor: Redactor) -> list[Entry]:
 def sealed_here(document: dict[str, Any], tally: Tally, redactor: Redactor) -> list[Entry]:
     """A record that no digest proves, completed and sealed under an id that is made from what it says; so it never
     takes the place of another run, and a second time adds nothing. Raises Refused."""
-    from mltrack.ledger.bulk import Entry
-    from mltrack.ledger.deriving import prepared
+    from mltrack.ledger.keeping.bulk import Entry
+    from mltrack.ledger.keeping.deriving import prepared
     from mltrack.ledger.ledger import sealed_bytes
 
     content = content_of(document)

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from mltrack.digest import canonical_json, digest_bytes, plain
-from mltrack.ledger.bulk import Stored
 from mltrack.ledger.events import event_json, fold
-from mltrack.ledger.rows import FOLDED, conflict
+from mltrack.ledger.keeping.bulk import Stored
+from mltrack.ledger.keeping.rows import FOLDED, conflict
 from mltrack.noun_json import from_dict, to_dict
 from mltrack.records import UNSEALED, Run
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mltrack.ledger import asking_sql
+from mltrack.ledger.asking import sql as asking_sql
 from mltrack.operations.running.reconcile import reconcile
 
 if TYPE_CHECKING:
-    from mltrack.ledger.asking_sql import Answer
+    from mltrack.ledger.asking.sql import Answer
     from mltrack.project import Project
 
 

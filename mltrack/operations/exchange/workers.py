@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mltrack.errors import Damaged
-from mltrack.ledger.crew import Crew
-from mltrack.ledger.deriving import Prepared, from_plain_tuple, nothing_known, plain_tuple, prepared
-from mltrack.ledger.packing import Packer
+from mltrack.ledger.keeping.crew import Crew
+from mltrack.ledger.keeping.deriving import Prepared, from_plain_tuple, nothing_known, plain_tuple, prepared
+from mltrack.ledger.keeping.packing import Packer
 from mltrack.operations.exchange.lines import proved_at_sight
 
 

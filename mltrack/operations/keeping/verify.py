@@ -116,8 +116,8 @@ def read_store(
 
 def ledger_troubles(project: Project) -> Iterator[Trouble]:
     """What is wrong with the ledger itself."""
+    from mltrack.ledger.keeping.rows import damaged
     from mltrack.ledger.replica import FILE
-    from mltrack.ledger.rows import damaged
 
     records = set(project.ledger.damaged_records())
     sentences = {damaged(digest).message: digest for digest in records}

@@ -15,7 +15,7 @@ from mltrack.operations.origin.origins import Origins, Place
 from mltrack.store.members import is_telling
 
 if TYPE_CHECKING:
-    from mltrack.ledger.content import Brief
+    from mltrack.ledger.asking.content import Brief
     from mltrack.operations.origin.subject import Subject
     from mltrack.records import Run
 

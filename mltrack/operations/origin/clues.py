@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from mltrack.errors import MltrackError
-from mltrack.ledger.content import Holding, last_at, of_size
+from mltrack.ledger.asking.content import Holding, last_at, of_size
 from mltrack.nouns import noun
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def blob_id(place: Path, length: int) -> str:
 
 def code(project: Project, place: Path, digest: str) -> Iterator[Clue]:
     """Is it a file of the newest run's code?"""
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
 
     newest = project.ledger.list(RunQuery(limit=1))
     if not newest or newest[0].code.tree is None or project.store.missing(newest[0].code.packs):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from mltrack.ledger.content import Brief, Holding
+from mltrack.ledger.asking.content import Brief, Holding
 from mltrack.nouns import noun
 from mltrack.operations.origin.origins import Made, Origins, Place, below, first_before, number_before
 from mltrack.store.members import Member, is_telling

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mltrack.errors import DataMissing
-from mltrack.ledger.content import Content, Holding, directories
+from mltrack.ledger.asking.content import Content, Holding, directories
 from mltrack.operations.request import Tell, silent
 from mltrack.store.members import Lost, Member, Members
 

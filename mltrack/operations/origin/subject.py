@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from mltrack.digest import PREFIX, digest_bytes, is_digest
 from mltrack.errors import Ambiguous, MltrackError, NotFound, UsageError
-from mltrack.ledger.content import beginning, is_prefix
+from mltrack.ledger.asking.content import beginning, is_prefix
 from mltrack.nouns import noun
 from mltrack.store.keep import keep_path
 from mltrack.store.manifest import ManifestEntry, encode_manifest

@@ -18,9 +18,9 @@ from mltrack.errors import UsageError
 from mltrack.formats.ranked import split_rank
 from mltrack.noun_json import to_dict
 from mltrack.nouns import noun
+from mltrack.operations.judging.repeated import Repeated, calibration_of
 from mltrack.operations.keeping import workspaces
 from mltrack.operations.repeating.beginning import begin
-from mltrack.operations.repeating.repeated import Repeated, calibration_of
 from mltrack.operations.repeating.repetition import Asked, Repetition
 from mltrack.operations.repeating.reproduce import last_words
 from mltrack.operations.repeating.workspace import is_outside, place_of
@@ -30,7 +30,7 @@ from mltrack.records import Run, new_id
 
 if TYPE_CHECKING:
     from mltrack.compare.comparators import Finding
-    from mltrack.operations.repeating.contents import Compare
+    from mltrack.operations.judging.contents import Compare
     from mltrack.operations.repeating.pristine import Pristine
     from mltrack.project import Project
     from mltrack.records import Artifact, Input
@@ -138,7 +138,7 @@ def concluded(repetition: Repetition, request: CalibrateRequest, progress: Progr
     failed, runs = tuple(progress.failed), tuple(progress.worked)
     if len(runs) < LEAST:
         return Calibrated(then, None, failed, progress.is_interrupted)
-    from mltrack.operations.repeating.judging import redacted, rules_for
+    from mltrack.operations.judging.judging import redacted, rules_for
 
     request.tell(f"comparing {len(runs)} repetitions")
     repeated = Repeated(then, runs, request.vary, tuple(progress.seeds), progress.written)
@@ -151,8 +151,8 @@ def concluded(repetition: Repetition, request: CalibrateRequest, progress: Progr
 
 def comparer(project: Project, ignore: tuple[str, ...] = ()) -> Compare:
     """How two artifacts are compared."""
-    from mltrack.operations.repeating.evidence import around_of
-    from mltrack.operations.repeating.judging import compare_artifacts
+    from mltrack.operations.judging.evidence import around_of
+    from mltrack.operations.judging.judging import compare_artifacts
 
     def compare(then: Run, now: Run, a: Artifact, b: Artifact) -> Finding:
         return compare_artifacts(project, a, b, around_of(then, now), ignore)

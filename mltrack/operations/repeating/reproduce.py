@@ -15,11 +15,11 @@ from mltrack.compare.verdict.grades import is_success
 from mltrack.compare.verdict.judge import could_not_run
 from mltrack.errors import MltrackError, NotSealed
 from mltrack.nouns import noun
+from mltrack.operations.judging.judging import judged_run, keep_verdict
 from mltrack.operations.keeping.workspaces import is_held, is_ours, remove
 from mltrack.operations.outside.left_behind import sweep
 from mltrack.operations.outside.listed import read_conditions
 from mltrack.operations.repeating.beginning import begin
-from mltrack.operations.repeating.judging import judged_run, keep_verdict
 from mltrack.operations.repeating.repetition import PLAIN, Asked, Repetition, lacking_locale
 from mltrack.operations.share import NewClone
 from mltrack.project import Project

@@ -71,7 +71,7 @@ def with_verdict(project: Project, earlier: Run, done: Run, tell: Tell) -> Run:
     is_other = done.parent != Parent("rerun", earlier.id) or done.verdict is not None
     if is_other or "running" in (earlier.status, done.status):
         return done
-    from mltrack.operations.repeating.judging import judged_run, keep_verdict
+    from mltrack.operations.judging.judging import judged_run, keep_verdict
 
     try:
         return keep_verdict(project, done, judged_run(project, earlier, done))

@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mltrack.errors import MltrackError, NotFound, StorageError, UsageError
-from mltrack.ledger.choosing import REPETITION, hides_repetitions
+from mltrack.ledger.asking.choosing import REPETITION, hides_repetitions
 from mltrack.nouns import noun
 from mltrack.operations.find import find_run, list_runs
 from mltrack.operations.repeating.rerun import rerun
 from mltrack.records import Run
 
 if TYPE_CHECKING:
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.operations.request import RunRequest, Tell
     from mltrack.project import Project
 

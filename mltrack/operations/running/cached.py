@@ -133,7 +133,7 @@ def look_ahead(project: Project, plan: Plan) -> Look:
 
 def choose(project: Project, plan: Plan, look: Look, tell: Tell) -> tuple[Run, Outputs] | None:
     """The newest run that can stand for this one; else None, and the reason is told."""
-    from mltrack.ledger.likeness import with_fingerprint
+    from mltrack.ledger.asking.likeness import with_fingerprint
 
     if look.stdin == PIPE:
         text = "it reads a pipe, or its standard input is closed, and what comes from there is not known"

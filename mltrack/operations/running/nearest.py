@@ -22,7 +22,7 @@ RECENT = 200
 
 def nearest(project: Project, run: Run) -> Run | None:
     """The newest finished run of the same command; else of one that begins with the same words."""
-    from mltrack.ledger.likeness import with_beginning, with_command
+    from mltrack.ledger.asking.likeness import with_beginning, with_command
 
     found = with_command(project.ledger.db, run.command, 1)
     found = found or with_beginning(project.ledger.db, run.command[:2], RECENT)

@@ -109,7 +109,7 @@ class Outputs:
     def drop_kept(self, restoration: Restoration, code: Mapping[bytes, StatKey]) -> None:
         """Of what was moved aside, remove what is kept anyway: another run's output, a file of the code that is still
         the one that was captured."""
-        from mltrack.ledger.likeness import is_kept
+        from mltrack.ledger.asking.likeness import is_kept
         from mltrack.store.keep import keep_path
 
         keeper, store = restoration.keeper, self.project.store

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from mltrack.compare.best import FINISHED, is_better
 
 if TYPE_CHECKING:
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.ledger.language.fields import Asked
     from mltrack.ledger.language.tree import Node
-    from mltrack.ledger.queries import RunQuery
     from mltrack.operations.request import Tell
     from mltrack.project import Project
     from mltrack.records import Run
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def parts(query: RunQuery) -> tuple[RunQuery, RunQuery]:
     """A query in two: the runs that finished and have what it sorts by (NaN is none), and all others; each sorted."""
-    from mltrack.ledger.choosing import sort_field
+    from mltrack.ledger.asking.choosing import sort_field
     from mltrack.ledger.language.fields import FIELDS, METRIC, Asked
     from mltrack.ledger.language.tree import Compare, Every, IsNull, Literal, Not
 
@@ -62,7 +62,7 @@ def best_documents(project: Project, query: RunQuery) -> Iterator[dict[str, Any]
 
 def tell_unfinished(project: Project, query: RunQuery, tell: Tell) -> None:
     """Say which better run is not the best, or that no run finished: whatever explains what heads the list."""
-    from mltrack.ledger.choosing import sort_field
+    from mltrack.ledger.asking.choosing import sort_field
     from mltrack.operations.find import list_documents
     from mltrack.operations.seeing.fields import Shown
 

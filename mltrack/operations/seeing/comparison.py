@@ -102,7 +102,7 @@ def with_packages(project: Project, runs: Sequence[Run]) -> list[Run]:
 def noise_of(project: Project, comparison: Comparison) -> dict[int, dict[str, Noted]]:
     """Place of a run -> metric -> what a calibration of it, of the baseline, or of one that they repeat says of it."""
     from mltrack.compare.noise.intervals import between
-    from mltrack.operations.repeating.judging import repeated_by
+    from mltrack.operations.judging.judging import repeated_by
 
     origins: dict[Parent | None, Run | None] = {None: None}
 

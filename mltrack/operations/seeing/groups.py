@@ -12,14 +12,14 @@ from mltrack import flat
 from mltrack.compare.goals import goal_of
 from mltrack.errors import UsageError
 from mltrack.formats.ranked import split_rank
-from mltrack.ledger.grouping import Group, GroupMetric
+from mltrack.ledger.asking.grouping import Group, GroupMetric
 from mltrack.ledger.language.fields import ANY, METRIC, NAMED, VERSION, Asked
 from mltrack.ledger.language.literals import version_key
 from mltrack.nouns import noun
 from mltrack.operations.seeing.fields import FAMILIES, Names, Shown, shown, shown_as, unknown_column
 
 if TYPE_CHECKING:
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.operations.request import Tell
     from mltrack.project import Project
 
@@ -110,7 +110,7 @@ def by_tables(
     project: Project, query: RunQuery, by: tuple[Shown, ...], goals: Mapping[str, str], best: Best | None = None
 ) -> Grouped:
     """The same as `grouped` of the runs that a query asks for, without reading a record of those that have ended."""
-    from mltrack.ledger.crossing import crossed, known_names
+    from mltrack.ledger.asking.crossing import crossed, known_names
 
     known = {
         name: goal_of(name, goals) for name in known_names(project.ledger, "metric") if split_rank(name)[1] is None
@@ -156,9 +156,9 @@ def quoted_field(asked: Asked) -> str:
 
 def documents_of(project: Project, ids: Sequence[str]) -> dict[str, Document]:
     """The JSON of some runs, by their ids."""
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.ledger.language.fields import FIELDS
     from mltrack.ledger.language.tree import Compare, Literal
-    from mltrack.ledger.queries import RunQuery
     from mltrack.operations.seeing.listing import Rows
 
     if not ids:

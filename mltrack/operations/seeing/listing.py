@@ -15,7 +15,7 @@ from mltrack.operations.find import each_document
 from mltrack.operations.seeing.fields import Names, Shown, field_called, in_question, metric, param, shown_as
 
 if TYPE_CHECKING:
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.operations.request import Tell
     from mltrack.project import Project
 
@@ -36,7 +36,7 @@ def best_sort(project: Project, field: str, tell: Tell) -> str:
 
     `-metrics.loss`: smaller is better. Raises UsageError for what runs cannot be sorted by.
     """
-    from mltrack.ledger.choosing import sort_field
+    from mltrack.ledger.asking.choosing import sort_field
 
     name = field.removeprefix("-")
     asked = sort_field(name)
@@ -167,7 +167,7 @@ def everything(documents: Iterable[Document]) -> list[Shown]:
 
 def focus_of(query: RunQuery) -> tuple[list[Shown], bool]:
     """What a query and its order name and a list does not show anyway, and whether brief runs have it all."""
-    from mltrack.ledger.queries import NOT_IN_TABLES
+    from mltrack.ledger.asking.queries import NOT_IN_TABLES
 
     found = [one for one in in_question(query.where, query.sort) if one.asked.name not in ANYWAY]
     found = [one for one in found if not one.asked.field.many and "packages" not in one.asked.field.path]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mltrack.ledger.asking.queries import RunQuery
 from mltrack.ledger.language.fields import ALIASES, Asked
 from mltrack.ledger.language.problems import QueryError
-from mltrack.ledger.queries import RunQuery
 from mltrack.operations.seeing.fields import (
     AGE,
     FAMILIES,
@@ -37,7 +37,7 @@ OTHER = "no run here has a {} of its own: {} is meant"
 
 def every_name(project: Project, live: Sequence[Run] | None = None) -> Names:
     """The params and metrics that some run has, of those still alive too."""
-    from mltrack.ledger.crossing import known_names
+    from mltrack.ledger.asking.crossing import known_names
     from mltrack.operations.find import alive
 
     live = alive(project) if live is None else live

@@ -12,7 +12,7 @@ from mltrack.nouns import noun
 from mltrack.operations.find import find_run
 
 if TYPE_CHECKING:
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.operations.request import Tell
     from mltrack.project import Project
     from mltrack.records import Run
@@ -82,9 +82,9 @@ def split(project: Project, words: Sequence[str]) -> tuple[list[Run], list[str]]
 def in_order(project: Project, ids: Sequence[str], choice: Choice, tell: Tell) -> Sequence[str]:
     """The ids of runs that were named, in the order asked for if one was, and only as many as were."""
     if choice.sort:
+        from mltrack.ledger.asking.queries import RunQuery
         from mltrack.ledger.language.fields import FIELDS, Asked
         from mltrack.ledger.language.tree import Compare, Literal
-        from mltrack.ledger.queries import RunQuery
         from mltrack.operations.find import list_runs
         from mltrack.operations.seeing.naming import full_name
 
@@ -103,7 +103,7 @@ def asked_for(project: Project, choice: Choice, words: Sequence[str], tell: Tell
 
 def query_of(project: Project, choice: Choice, words: Sequence[str], tell: Tell) -> RunQuery:
     """What is asked by the words that name no run and by the options. Raises UsageError."""
-    from mltrack.ledger.queries import RunQuery
+    from mltrack.ledger.asking.queries import RunQuery
     from mltrack.operations.asking import Bounds, condition_of, tell_unknown
     from mltrack.operations.seeing.naming import full_name
 

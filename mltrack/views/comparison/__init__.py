@@ -20,7 +20,7 @@ from mltrack.views.comparison.remarks import remarks
 from mltrack.views.comparison.side import side_by_side
 from mltrack.views.comparison.summary import summarised
 from mltrack.views.page import Renderable, painted, wrapped
-from mltrack.views.tabular import tabular
+from mltrack.views.tables.tabular import tabular
 from mltrack.views.text import clean, command_line, count
 
 FEW = 8

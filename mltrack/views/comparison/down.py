@@ -7,11 +7,11 @@ from itertools import zip_longest
 
 from mltrack.compare.gathering import CIRCUMSTANCES
 from mltrack.compare.many import Comparison, Row
-from mltrack.views.columns import TAKEN
 from mltrack.views.comparison.cells import Cell, cell_of, ids_of, label_of, rank_of
 from mltrack.views.comparison.levels import FULL, NO_CHANGES, SHARES, VALUES, has_changes, joined, right, widths_of
-from mltrack.views.fitted import Column, draw, fit
 from mltrack.views.page import painted, wrapped
+from mltrack.views.tables.columns import TAKEN
+from mltrack.views.tables.fitted import Column, draw, fit
 from mltrack.views.text import cell_width, clean, count, shorten
 
 ENOUGH = 6

@@ -13,7 +13,7 @@ from mltrack.nouns import noun
 from mltrack.views.sparkline import Scale, sparkline
 
 if TYPE_CHECKING:
-    from mltrack.operations.seeing.previews import Preview
+    from mltrack.operations.reporting.previews import Preview
     from mltrack.plots import Plot
 
 SPARK = 24

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mltrack.version import VERSION
 
 if TYPE_CHECKING:
-    from mltrack.operations.seeing.report import Material
+    from mltrack.operations.reporting.report import Material
 
 FORMS = ("html", "md")
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from mltrack.compare.gathering import CIRCUMSTANCES
 from mltrack.compare.many import Comparison, Row
-from mltrack.views.columns import STATUS
 from mltrack.views.report.blocks import Block, Cell, Commands, Drawing, Fold, Report, Say, Section, Table
 from mltrack.views.report.changes import shown, without_empty
 from mltrack.views.report.run import STYLE_OF
 from mltrack.views.report.tables import cut
+from mltrack.views.tables.columns import STATUS
 from mltrack.views.text import clock_time, command_line, count, number, percent, scalar, short_id, shorten
 
 if TYPE_CHECKING:
-    from mltrack.operations.seeing.report import ByParam, Material
+    from mltrack.operations.reporting.report import ByParam, Material
 
 MOST_METRICS, MOST_PARAMS = 10, 16
 """Columns of the table of runs; the others are in the table of fields."""

@@ -23,7 +23,7 @@ from mltrack.views.report.tables import cut, patch_lines
 from mltrack.views.text import clean, clock_time, command_line, count, duration, short_id
 
 if TYPE_CHECKING:
-    from mltrack.operations.seeing.report import Material
+    from mltrack.operations.reporting.report import Material
 
 GIT_WORDS = {"A": "+ added", "D": "- removed", "M": "~ changed", "R": "→ renamed"}
 

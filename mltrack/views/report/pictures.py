@@ -10,7 +10,7 @@ from mltrack.views.report.html import Element, of, tag
 from mltrack.views.text import short_digest, size
 
 if TYPE_CHECKING:
-    from mltrack.operations.seeing.previews import Preview
+    from mltrack.operations.reporting.previews import Preview
     from mltrack.plots import Panel, Plot
     from mltrack.views.report.blocks import Pair
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from mltrack.compare.verdict.grades import is_success
 from mltrack.records import Run
-from mltrack.views.columns import STATUS
 from mltrack.views.report.blocks import (
     Block,
     Cell,
@@ -44,12 +43,13 @@ from mltrack.views.show import (
     hardware_line,
     libraries_line,
 )
+from mltrack.views.tables.columns import STATUS
 from mltrack.views.text import clock_time, command_line, count, duration, short_id, size
 from mltrack.views.verdict import glyph_of, style_of, verdict_page
 from mltrack.views.verdict_words import reason
 
 if TYPE_CHECKING:
-    from mltrack.operations.seeing.report import Material, Story
+    from mltrack.operations.reporting.report import Material, Story
 
 STYLE_OF = {"green": "good", "red": "bad", "yellow": "warn", "cyan": "strong"}
 OPEN_PATCH = 60

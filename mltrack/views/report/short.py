@@ -34,7 +34,7 @@ from mltrack.views.verdict import glyph_of
 from mltrack.views.verdict_words import reason
 
 if TYPE_CHECKING:
-    from mltrack.operations.seeing.report import Material
+    from mltrack.operations.reporting.report import Material
     from mltrack.plots import Plot
 
 FEW = 12

@@ -14,7 +14,7 @@ from mltrack.views.show import extent, input_row, name_of
 from mltrack.views.text import scalar, short_digest, size
 
 if TYPE_CHECKING:
-    from mltrack.operations.seeing.report import Story
+    from mltrack.operations.reporting.report import Story
 
 MOST_PATCH_LINES = 3000
 LONGEST_LINE = 1000

@@ -8,8 +8,8 @@ from mltrack.compare.differences import CodeChange, diff_runs
 from mltrack.compare.goals import goal_of
 from mltrack.compare.many import compare_runs
 from mltrack.compare.members import DataChange, Entry, FileChange, MemberChanges
-from mltrack.operations.seeing.previews import Preview
-from mltrack.operations.seeing.report import Material, Story
+from mltrack.operations.reporting.previews import Preview
+from mltrack.operations.reporting.report import Material, Story
 from mltrack.records import (
     Artifact,
     CodeState,

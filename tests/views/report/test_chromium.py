@@ -13,8 +13,8 @@ from threading import Thread
 
 import pytest
 
-from mltrack.operations.seeing.previews import Preview
-from mltrack.operations.seeing.report import Material
+from mltrack.operations.reporting.previews import Preview
+from mltrack.operations.reporting.report import Material
 from mltrack.views.report.html import CSP
 from mltrack.views.report.made import written
 from tests.views.report.materials import of_many, of_one, of_two

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from mltrack.compare.differences import CodeChange, diff_runs
-from mltrack.operations.seeing.report import Material, Story
+from mltrack.operations.reporting.report import Material, Story
 from mltrack.records import MetricSummary
 from mltrack.views.report.made import written
 from mltrack.views.report.markdown import MARK, code

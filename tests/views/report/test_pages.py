@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mltrack.compare.many import compare_runs
-from mltrack.operations.seeing.report import Material, Story
+from mltrack.operations.reporting.report import Material, Story
 from mltrack.plots import Axis, Curve, Lines, Plot
 from mltrack.records import MetricSummary, Run
 from mltrack.views.plot.picture import labels_of

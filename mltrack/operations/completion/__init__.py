@@ -1,0 +1,1 @@
+"""What a shell proposes behind a half-typed command."""

@@ -1,0 +1,1 @@
+"""A run beside the one that it repeats: contents opened, evidence found, the verdict kept."""

@@ -1,0 +1,1 @@
+"""From records and series to the nouns of a plot."""
