@@ -7,27 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedWriter
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from mltrack.cli.options import Branch, Json, Limit, Runs, Since, Sort, Until, Where
+from mltrack.cli.choosing import choosing
+from mltrack.cli.options import Json
 from mltrack.cli.start import say, working_directory
 from mltrack.errors import NotFound, UsageError
 from mltrack.project import Project
+
+if TYPE_CHECKING:
+    from mltrack.operations.seeing.selection import Choice
 
 MOST_TOLD = 20
 """Lines of a file that are named when they cannot be taken over."""
 
 
+@choosing
 def export(
-    runs: Runs = None,
-    where: Where = None,
-    since: Since = None,
-    until: Until = None,
-    branch: Branch = None,
-    sort: Sort = "",
-    limit: Limit = None,
+    choice: Choice,
     form: Annotated[
         str | None,
         typer.Option("--format", metavar="NAME", help="jsonl (import takes it over exactly), json, csv or parquet."),
@@ -44,13 +43,10 @@ def export(
     """
     from mltrack.operations.exchange.export import ExportRequest, form_of, packing, whole_file
     from mltrack.operations.exchange.export import export as write
-    from mltrack.operations.seeing.selection import Choice
     from mltrack.views.tables.counting import Counting
 
     target = None if output is None or str(output) == "-" else Path(working_directory(), output)
-    request = ExportRequest(
-        Choice(tuple(runs or ()), where, since, branch, sort, limit, until), form_of(form, target), hidden=hidden
-    )
+    request = ExportRequest(choice, form_of(form, target), hidden=hidden)
     with Project.get(working_directory()) as project, Counting("export", "runs") as count:
         if target is None:
             with standard_output(request.form) as out:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mltrack.cli.options import Branch, Json, Limit, Many, Runs, Since, Sort, Until, Where
+from mltrack.cli.choosing import choosing
+from mltrack.cli.options import Json, Many
 from mltrack.cli.start import say, working_directory
 from mltrack.errors import UsageError
 from mltrack.project import Project
@@ -77,14 +78,9 @@ Label = Annotated[
 ]
 
 
+@choosing
 def plot(
-    words: Runs = None,
-    where: Where = None,
-    since: Since = None,
-    until: Until = None,
-    branch: Branch = None,
-    sort: Sort = "",
-    limit: Limit = None,
+    choice: Choice,
     metrics: Metrics = None,
     x: X = None,
     smooth: Smooth = None,
@@ -123,12 +119,10 @@ def plot(
     Without arguments the newest run that has metrics. Without -o a picture where the terminal can show one, else text.
     """
     from mltrack.operations.plotting.curves import Wanted
-    from mltrack.operations.seeing.selection import Choice
     from mltrack.views.plot.out import Wish, form_of
 
     wish = Wish(output, as_text, as_json, size, dark, dpi, legend)
     form_of(wish)  # an ending that is none is told before anything is read
-    choice = Choice(tuple(words or ()), where, since, branch, sort, limit, until)
     ends = ends_of(ylim)
     wanted = Wanted(tuple(metrics or ()), x, smooth, log or "", band, group_by, rank, title, not as_json, ends, label)
     kinds = {"scatter": scatter, "parallel": parallel, "confusion": confusion, "roc": roc, "pr": pr}
