@@ -94,7 +94,9 @@ class Again:
             ("/bin/sh", "-c", script), self.project.root, dict(os.environ), 1 << 20, bytes, True, binds=place.binds
         )
         self.outcome = execute(command, rundir, lambda: None)
-        text = plain_bytes(rundir.output.read_bytes(), "o")
+        output = rundir.output.read_bytes()
+        text = plain_bytes(output, "o")
+        self.errors = plain_bytes(output, "e").decode()
         rundir.remove()
         return text.decode()
 
@@ -297,7 +299,8 @@ def test_what_was_staged_and_renamed_is_staged_again_and_the_users_files_are_lef
         f"cd {data}; ls stage; echo model > stage/x && {REPLACE} stage/x final/deep/x && {REPLACE} stage/mine final/mine;"
         "cat rest/r"
     )
-    assert again.sh(script) == "mine\nrest"
+    assert again.sh(script) == "mine\nrest", again.errors
+    assert not again.errors
     assert again.put().lies_at(str(final)).read_text() == "model\n"
     assert again.put().lies_at(f"{data}/final/mine").read_text() == "the user's"
     assert again.put().lies_at(f"{data}/rest/r") == data / "rest" / "r"
