@@ -284,8 +284,15 @@ def test_a_file_that_was_read_and_then_written_is_there_as_it_was(project: Proje
 
 
 @needs_binds
-def test_what_was_staged_and_renamed_is_staged_again_and_the_users_files_are_left(project: Project, data: Path) -> None:
-    """The two directories are one view, as they were one disk."""
+@pytest.mark.parametrize("is_crowded_above", [False, True])
+def test_what_was_staged_and_renamed_is_staged_again_and_the_users_files_are_left(
+    project: Project, data: Path, is_crowded_above: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two directories are one view, as they were one disk; also where those above cannot be covered, in which
+    another home lies too."""
+    if is_crowded_above:
+        monkeypatch.setattr("mltrack.operations.outside.arrange.LIMIT", 20)
+        write(data.parent.parent, {f"crowd{number}": "" for number in range(30)})
     write(data, {"stage/mine": "the user's", "stage/x": "the user's too", "final/other": "another", "rest/r": "rest"})
     final = data / "final" / "deep" / "x"
     final.parent.mkdir()

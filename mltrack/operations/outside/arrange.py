@@ -106,7 +106,7 @@ class Arrangement:
 
     def open_together(self, targets: Iterable[str]) -> None:
         """Have the directories in which these paths are be parts of one view, as far as they can be."""
-        from mltrack.operations.outside.copying import common_parents
+        from mltrack.operations.outside.copying import on_one_disk
 
         reals = []
         for target in targets:
@@ -115,17 +115,29 @@ class Arrangement:
             except Refused:
                 continue
         directories = sorted(set(reals))
-        for parent in common_parents(directories):
-            try:
-                self.open(parent)
-            except Refused:
-                continue  # each has a view of its own
-            self.joined.add(parent)
+        for group in on_one_disk(directories):
+            self.join(group)
         for directory in directories:
             try:
                 self.open(directory).is_written = True
             except Refused:
                 continue  # said by whoever keeps a path of it
+
+    def join(self, directories: Sequence[str]) -> None:
+        """Cover the nearest directory above these, with them, as one view; where that is refused, those of them that
+        have a nearer one."""
+        parent = os.path.commonpath(directories)
+        try:
+            self.open(parent)
+        except Refused:
+            groups: dict[str, list[str]] = {}
+            for directory in directories:
+                groups.setdefault(directory[len(parent) :].lstrip("/").partition("/")[0], []).append(directory)
+            for name, group in groups.items():
+                if name and len(group) > 1:
+                    self.join(group)
+            return
+        self.joined.add(parent)
 
     def open(self, directory: str) -> Cover:
         """A directory of ours in the place of one that is there, and through which it shows. Raises Refused."""

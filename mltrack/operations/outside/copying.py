@@ -87,12 +87,12 @@ def cloned(old: str, new: Path) -> bool:
     return done
 
 
-def common_parents(directories: Sequence[str]) -> list[str]:
-    """The nearest directory above each group of those between which a file could be renamed: on one disk, and not in
-    different directories of the root."""
+def on_one_disk(directories: Sequence[str]) -> list[list[str]]:
+    """The groups of those between which a file could be renamed: on one disk, and not in different directories of the
+    root."""
     groups: dict[tuple[int, str], list[str]] = {}
     for directory in directories:
         parts = PurePosixPath(directory).parts
         if len(parts) > 1:
             groups.setdefault((os.stat(directory).st_dev, parts[1]), []).append(directory)
-    return [os.path.commonpath(group) for group in groups.values() if len(group) > 1]
+    return [group for group in groups.values() if len(group) > 1]
