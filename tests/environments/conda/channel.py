@@ -71,9 +71,10 @@ def package(channel: Path, name: str, files: Mapping[str, File], version: str = 
         return path
     path = place / f"{stem}.conda"
     with zipfile.ZipFile(path, "w") as whole:
-        whole.writestr("metadata.json", '{"conda_pkg_format_version": 2}')
-        whole.writestr(f"pkg-{stem}.tar.zst", zstd(archive(files, "w")))
-        whole.writestr(f"info-{stem}.tar.zst", zstd(archive(info, "w")))
+        # Made twice, it is the same bytes: a name alone would be given the time of now, in steps of two seconds.
+        whole.writestr(zipfile.ZipInfo("metadata.json"), '{"conda_pkg_format_version": 2}')
+        whole.writestr(zipfile.ZipInfo(f"pkg-{stem}.tar.zst"), zstd(archive(files, "w")))
+        whole.writestr(zipfile.ZipInfo(f"info-{stem}.tar.zst"), zstd(archive(info, "w")))
     return path
 
 
