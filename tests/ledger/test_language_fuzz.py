@@ -120,8 +120,8 @@ OWN_WORDS = {
 def test_words_of_a_command_line_are_refused_as_wrong_usage_at_most(words: list[str], since: str | None) -> None:
     try:
         condition_of(words, Bounds(since, since, since))
-    except UsageError:
-        pass
+    except UsageError as error:
+        assert error.exit_code == 2 and error.message and error.hint
 
 
 GROWING: dict[str, Callable[[int], str]] = {

@@ -212,6 +212,19 @@ def test_packages_that_many_records_share_are_mended_too(keeping: Keeping, tmp_p
     assert verified(keeping) == Verified(())
 
 
+def test_rows_that_say_another_thing_than_the_record_are_found_and_made_again(keeping: Keeping):
+    first, second = keeping.run({"x": b"1"}), keeping.run({"x": b"2"})
+    with keeping.open() as project:
+        project.ledger.db.execute("UPDATE run_row SET host = 'elsewhere' WHERE id = ?", (first.id,))
+        before = project.ledger.list()
+    (problem,) = verified(keeping).problems
+    assert (problem.kind, problem.run) == ("rows", first.id)
+    assert verified(keeping, repair=True).holds
+    assert verified(keeping) == Verified(())
+    with keeping.open() as project:
+        assert project.ledger.list() == before and project.ledger.ids() == {first.id, second.id}
+
+
 def test_a_lost_ledger_is_noticed(keeping: Keeping):
     keeping.run({"x": b"x"})
     for file in (keeping.root / ".mltrack").glob("ledger.db*"):
